@@ -1,0 +1,145 @@
+"""The run as a state machine: one table, events in, what to do next out.
+
+Everything that decides what a run may do and when its tools are called lives here. The machine
+does no I/O and knows no provider. Towards the wire it is tolerant: it takes every jump of status
+but an event after a terminal one, or one of another run. With `strict`, as the local server uses
+it, a jump that the table does not have is refused.
+"""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aiodashassist.core.events import (
+    ErrorEvent,
+    Event,
+    MessageEvent,
+    RunEvent,
+    StepEvent,
+    ToolFinished,
+    ToolStarted,
+    UnknownEvent,
+)
+from aiodashassist.core.models import TERMINAL, Run
+from aiodashassist.core.tooling import ToolCall
+from aiodashassist.errors import LocalProtocolError, RemoteProtocolError
+
+__all__ = ("NEXT", "CallTools", "Finished", "RunMachine")
+
+_ENDED_EARLY = frozenset({"cancelling", "cancelled", "failed", "expired"})
+
+NEXT: dict[str, frozenset[str]] = {
+    "": frozenset({"queued"}),
+    "queued": _ENDED_EARLY | {"in_progress"},
+    "in_progress": _ENDED_EARLY | {"requires_action", "completed", "incomplete"},
+    "requires_action": _ENDED_EARLY | {"queued", "in_progress"},
+    "cancelling": TERMINAL,
+    **dict.fromkeys(TERMINAL, frozenset()),
+}
+"""Status -> the statuses that may follow (dashscope.md §4.1). `""` is a run not yet seen."""
+
+
+class CallTools(Struct, frozen=True, kw_only=True):
+    """The run waits for the outputs of these calls; each `call_id` is set and unique."""
+
+    calls: tuple[ToolCall, ...]
+
+
+class Finished(Struct, frozen=True, kw_only=True):
+    """The run has ended for good."""
+
+    status: str
+    run: Run
+
+
+class RunMachine:
+    """One run, from its first event to its last.
+
+    Attributes:
+        status: where the run is; `""` before its first event.
+        run: the run as last seen.
+        run_id: its id, as soon as any event tells it.
+        rounds: how many rounds of calls were answered.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.status = ""
+        self.run: Run | None = None
+        self.run_id: str | None = None
+        self.rounds = 0
+        self._strict = strict
+        self._step: str | None = None  # the tool_calls step under way, where it was seen
+        self._answered: set[str] = set()  # steps whose outputs were sent
+        self._call_ids: set[str] = set()
+        self._waiting: CallTools | None = None
+
+    def receive(self, event: Event) -> None:
+        """Take the next event of the run.
+
+        Raises:
+            RemoteProtocolError: an event after a terminal status, or of another run.
+            LocalProtocolError: strict only: a jump that the table does not have.
+        """
+        if isinstance(event, UnknownEvent | ErrorEvent | ToolStarted | ToolFinished):
+            return  # these say nothing of the run, and nothing unknown breaks a stream
+        if self.status in TERMINAL:
+            kind = type(event).__name__
+            raise RemoteProtocolError(
+                f"{kind} after the run was {self.status}", run_id=self.run_id
+            )
+        match event:
+            case RunEvent(status=status, run=run):
+                self._same_run(run.id)
+                self._move(status, run)
+            case StepEvent(status=status, step=step):
+                self._same_run(step.run_id)
+                if step.type == "tool_calls":
+                    self._step = step.id if status == "in_progress" else None
+            case MessageEvent(message=message):
+                self._same_run(message.run_id)
+
+    def next_action(self) -> CallTools | Finished | None:
+        """What the run needs now; None while there is only more to read."""
+        if self.status in TERMINAL and self.run is not None:
+            return Finished(status=self.status, run=self.run)
+        return self._waiting
+
+    def answered(self) -> None:
+        """The outputs of the round were sent; its step is never asked for again."""
+        self.rounds += 1
+        self._waiting = None
+        if self._step is not None:
+            self._answered.add(self._step)
+            self._step = None
+
+    def _same_run(self, run_id: str | None) -> None:
+        if self.run_id is None:
+            self.run_id = run_id
+        elif run_id is not None and run_id != self.run_id:
+            raise RemoteProtocolError(f"an event of another run, {run_id}", run_id=self.run_id)
+
+    def _move(self, status: str, run: Run) -> None:
+        if self._strict and status != self.status and status not in NEXT.get(self.status, ()):
+            raise LocalProtocolError(f"a run cannot go from {self.status!r} to {status!r}")
+        self.status, self.run = status, run
+        if status != "requires_action":
+            self._waiting = None
+        elif self._waiting is None and self._step not in self._answered:
+            self._waiting = CallTools(calls=self._named(run))
+
+    def _named(self, run: Run) -> tuple[ToolCall, ...]:
+        """The calls of a round, each with an id of its own."""
+        action = run.required_action
+        calls: Iterable[ToolCall] = action.submit_tool_outputs.tool_calls if action else ()
+        step = self._step or f"{run.id}:{self.rounds}"
+        named = []
+        for index, call in enumerate(calls):
+            call_id = call.id
+            if not call_id or call_id in self._call_ids:
+                call_id = f"{step}:{index}"
+            self._call_ids.add(call_id)
+            named.append(replace(call, call_id=call_id))
+        if not named:
+            raise RemoteProtocolError("the run waits for tools but names none", run_id=run.id)
+        return tuple(named)

@@ -1,0 +1,161 @@
+"""What a provider must be able to do, for the client and for the local server. All of it pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeVar
+
+from msgspec import Struct, field
+
+from aiodashassist.core.events import ErrorEvent, Event
+from aiodashassist.core.models import Page
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.sse import Frame
+from aiodashassist.errors import APIError
+
+__all__ = ("EventReader", "Provider", "Refusal", "Request", "Response", "Service")
+
+T = TypeVar("T")
+
+EventReader = Callable[[Frame], Sequence[Event]]
+"""One stream's reader: what a frame says; nothing for a ping or a closing mark.
+
+Raises DecodeError for a frame that cannot be read.
+"""
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """An encoded operation. Keys and hosts are added by the session: this can be logged."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    operation: str = ""
+
+
+class Response(Struct, frozen=True, kw_only=True):
+    """A whole answer; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Provider(Protocol):
+    """One API as a client sees it.
+
+    Attributes:
+        name: how the provider is called in messages.
+        reopens: how a run goes on after its tool outputs were sent. True: its stream has ended,
+            and sending them opens a new one. False: its stream stays open, and they are sent
+            beside it.
+    """
+
+    name: str
+    reopens: bool
+
+    def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
+        """The headers of every request."""
+
+    def encode(self, operation: Operation[Any]) -> Request:
+        """The request that asks for it.
+
+        Raises:
+            InvalidArgument: an empty id, a value beyond a documented limit.
+            UnsupportedOperation: this API has no such call.
+            UnsupportedParameter: this API has no place for a parameter.
+        """
+
+    def decode(self, operation: Operation[T], response: Response) -> T:
+        """The result of a successful answer.
+
+        Raises:
+            APIError: the answer is an error after all.
+            DecodeError: it cannot be read.
+        """
+
+    def error(self, operation: Operation[Any], response: Response) -> APIError | None:
+        """The error that an answer is; None where it is none."""
+
+    def stream_error(self, event: ErrorEvent) -> APIError:
+        """The exception for an error reported inside a stream."""
+
+    def unsupported(self, operation: Operation[Any], error: APIError) -> bool:
+        """Whether this error says that the service has no such call at all."""
+
+    def reader(self) -> EventReader:
+        """A reader for one stream."""
+
+
+class Refusal(Exception):
+    """The local server says no; each wire has its own words for it.
+
+    Attributes:
+        kind: what is wrong. `missing`: no such `subject`. `invalid`: see the message.
+            `limit`, `order`: a list's parameters. `empty`: a message without content.
+            `url`, `method`: no such call. `key_missing`, `key_wrong`: authentication.
+            `too_large`: the body. `internal`: a fault of the server.
+        subject: which kind of object, for `missing`.
+    """
+
+    def __init__(
+        self,
+        kind: Literal[
+            "missing",
+            "invalid",
+            "limit",
+            "order",
+            "empty",
+            "url",
+            "method",
+            "key_missing",
+            "key_wrong",
+            "too_large",
+            "internal",
+        ],
+        message: str = "",
+        *,
+        subject: str = "",
+    ) -> None:
+        super().__init__(message or kind)
+        self.kind = kind
+        self.message = message
+        self.subject = subject
+
+
+class Service(Protocol):
+    """One API as a server speaks it: the inverse of `Provider`.
+
+    Attributes:
+        prefix: the path under which it is served.
+    """
+
+    prefix: str
+
+    def key(self, headers: Mapping[str, str]) -> str | None:
+        """The key a request brought; header names in lower case."""
+
+    def workspace(self, headers: Mapping[str, str]) -> str:
+        """The workspace that a request means; header names in lower case."""
+
+    def parse(
+        self, method: str, path: str, query: Mapping[str, str], body: bytes
+    ) -> Operation[Any]:
+        """The operation that a request asks for; `path` is below the prefix, still quoted.
+
+        Raises:
+            Refusal: the request is not acceptable.
+        """
+
+    def answer(
+        self, operation: Operation[Any], result: Struct | Page[Any], request_id: str
+    ) -> bytes:
+        """The body of a successful answer."""
+
+    def frame(self, event: Event, request_id: str) -> bytes:
+        """The event on the wire, framed."""
+
+    def closing(self) -> bytes:
+        """What ends a stream."""
+
+    def refuse(self, refusal: Refusal, request_id: str) -> tuple[int, bytes]:
+        """Status and body of an error answer."""

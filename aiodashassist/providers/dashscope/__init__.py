@@ -1,0 +1,60 @@
+"""DashScope (Alibaba Cloud Model Studio): the wire of dashscope.md, for a client."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from aiodashassist.core.events import ErrorEvent
+from aiodashassist.core.operations import CancelRun, ListOperation, Operation
+from aiodashassist.core.provider import EventReader, Request, Response
+from aiodashassist.errors import APIError
+from aiodashassist.providers.dashscope import codec, failures, routes
+
+__all__ = ("DashScopeProvider",)
+
+T = TypeVar("T")
+
+
+class DashScopeProvider:
+    """The client's half of DashScope; holds no state, so one serves any number of clients."""
+
+    name = "DashScope"
+    reopens = True
+
+    def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
+        """Authentication and workspace (§1.3). `Accept` is what both SDKs send, streams too."""
+        headers = {
+            "Authorization": f"Bearer {key}",
+            "Accept": "application/json; charset=utf-8",
+            "Content-Type": "application/json; charset=utf-8",
+        }
+        if workspace:
+            headers["X-DashScope-WorkSpace"] = workspace
+        return headers
+
+    def encode(self, operation: Operation[Any]) -> Request:
+        """See `Provider.encode`."""
+        return routes.encode(operation)
+
+    def decode(self, operation: Operation[T], response: Response) -> T:
+        """See `Provider.decode`."""
+        body = codec.parse(response.body)
+        if isinstance(operation, ListOperation):
+            return cast("T", codec.page(operation.result, body))
+        return cast("T", codec.model(operation.result, body))
+
+    def error(self, operation: Operation[Any], response: Response) -> APIError | None:
+        """See `Provider.error`."""
+        del operation  # the error's shape does not depend on the call
+        return failures.answer_error(response)
+
+    def stream_error(self, event: ErrorEvent) -> APIError:
+        """See `Provider.stream_error`."""
+        return failures.stream_error(event)
+
+    def unsupported(self, operation: Operation[Any], error: APIError) -> bool:
+        """Only cancelling is documented as missing (§7.1)."""
+        return isinstance(operation, CancelRun) and failures.says_no_such_call(error)
+
+    def reader(self) -> EventReader:
+        """See `Provider.reader`: a frame says all there is to know."""
+        return codec.read_frame

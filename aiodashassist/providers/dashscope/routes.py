@@ -1,0 +1,190 @@
+"""DashScope's HTTP surface as one table: operation -> method, path, parameters (dashscope.md §2).
+
+Everything hangs directly below the base URL. Updates are POST; PATCH and PUT are never used.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from aiodashassist.core import checks
+from aiodashassist.core import operations as ops
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.provider import Request
+from aiodashassist.errors import (
+    ConfigError,
+    InvalidArgument,
+    UnsupportedOperation,
+    UnsupportedParameter,
+)
+
+__all__ = ("RENAMED", "ROUTES", "Route", "base_url", "check", "encode", "find")
+
+HOSTS = {
+    "cn": "https://dashscope.aliyuncs.com/api/v1",
+    "intl": "https://dashscope-intl.aliyuncs.com/api/v1",
+    "us": "https://dashscope-us.aliyuncs.com/api/v1",
+}
+# Hosts that carry the workspace in their name (dashscope.md §1.1).
+MAAS_REGIONS = ("ap-southeast-1", "us-east-1", "cn-hongkong", "eu-central-1", "ap-northeast-1")
+
+
+def base_url(region: str, workspace: str | None) -> str:
+    """The base URL of a region (dashscope.md §1.1).
+
+    Raises:
+        ConfigError: an unknown region, or one whose host needs a workspace.
+    """
+    if region in HOSTS:
+        return HOSTS[region]
+    if region == "cn-beijing":
+        return HOSTS["cn"]
+    if region not in MAAS_REGIONS:
+        known = ", ".join((*HOSTS, "cn-beijing", *MAAS_REGIONS))
+        raise ConfigError(f"unknown region {region!r}; known: {known}")
+    if not workspace:
+        raise ConfigError(f"the host of region {region!r} needs a workspace")
+    return f"https://{workspace}.{region}.maas.aliyuncs.com/api/v1"
+
+
+METADATA = frozenset({"metadata"})
+LIST = frozenset({"page_size", "order", "after", "before"})
+MESSAGE = frozenset({"role", "content", "file_ids", "metadata"})
+THREAD = frozenset({"messages", "metadata"})
+SAMPLING = frozenset({"temperature", "top_p", "top_k", "max_tokens"})
+ASSISTANT = SAMPLING | {
+    "model", "name", "description", "instructions", "tools", "file_ids", "metadata",
+}  # fmt: skip
+# From `max_prompt_tokens` on only the Java SDK has them (dashscope.md §2.2).
+RUN = SAMPLING | {
+    "assistant_id", "model", "instructions", "additional_instructions", "override_tools",
+    "metadata", "truncation_strategy", "max_prompt_tokens", "max_completion_tokens",
+    "additional_messages", "tool_choice", "response_format", "parallel_tool_calls",
+}  # fmt: skip
+
+RENAMED = {"override_tools": "tools", "page_size": "limit"}
+"""Parameters whose wire name differs from ours."""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Method, path below the base URL, and the parameters that this call has a place for."""
+
+    method: str
+    path: str
+    accepts: frozenset[str] = frozenset()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids in the path, the outer before the inner."""
+        return tuple(re.findall(r"\{(\w+)\}", self.path))
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """What a path of this route looks like."""
+        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
+
+
+RUN_PATH = "/threads/{thread_id}/runs/{run_id}"
+MESSAGE_PATH = "/threads/{thread_id}/messages/{message_id}"
+
+ROUTES: dict[type[Operation[Any]], Route] = {
+    ops.CreateAssistant:    Route("POST", "/assistants", ASSISTANT),
+    ops.ListAssistants:     Route("GET", "/assistants", LIST),
+    ops.RetrieveAssistant:  Route("GET", "/assistants/{assistant_id}"),
+    ops.UpdateAssistant:    Route("POST", "/assistants/{assistant_id}", ASSISTANT),
+    ops.DeleteAssistant:    Route("DELETE", "/assistants/{assistant_id}"),
+    ops.CreateThread:       Route("POST", "/threads", THREAD),
+    # before /threads/{thread_id}: a thread's id is never "runs"
+    ops.CreateThreadAndRun: Route("POST", "/threads/runs", RUN | {"thread", "stream"}),
+    ops.RetrieveThread:     Route("GET", "/threads/{thread_id}"),
+    ops.UpdateThread:       Route("POST", "/threads/{thread_id}", METADATA),
+    ops.DeleteThread:       Route("DELETE", "/threads/{thread_id}"),
+    ops.CreateMessage:      Route("POST", "/threads/{thread_id}/messages", MESSAGE),
+    ops.ListMessages:       Route("GET", "/threads/{thread_id}/messages", LIST),
+    ops.RetrieveMessage:    Route("GET", MESSAGE_PATH),
+    ops.UpdateMessage:      Route("POST", MESSAGE_PATH, METADATA),
+    ops.CreateRun:          Route("POST", "/threads/{thread_id}/runs", RUN | {"stream"}),
+    ops.ListRuns:           Route("GET", "/threads/{thread_id}/runs", LIST),
+    ops.RetrieveRun:        Route("GET", RUN_PATH),
+    ops.UpdateRun:          Route("POST", RUN_PATH, METADATA),
+    ops.SubmitOutputs:
+        Route("POST", RUN_PATH + "/submit_tool_outputs", frozenset({"tool_outputs", "stream"})),
+    ops.CancelRun:          Route("POST", RUN_PATH + "/cancel"),
+    ops.ListSteps:          Route("GET", RUN_PATH + "/steps", LIST),
+    ops.RetrieveStep:       Route("GET", RUN_PATH + "/steps/{step_id}"),
+}  # fmt: skip
+
+_PATTERNS = [(kind, route.method, route.pattern) for kind, route in ROUTES.items()]
+
+
+def find(method: str, path: str) -> tuple[type[Operation[Any]], dict[str, str]] | str:
+    """Which operation a request line means, and its ids; else `url` or `method`: what is wrong."""
+    known = False
+    for kind, verb, pattern in _PATTERNS:
+        found = pattern.fullmatch(path)
+        if found is None:
+            continue
+        known = True
+        if verb == method:
+            return kind, {name: unquote(value) for name, value in found.groupdict().items()}
+    return "method" if known else "url"
+
+
+def encode(operation: Operation[Any]) -> Request:
+    """The request for an operation; see `Provider.encode`."""
+    name = type(operation).__name__
+    route = ROUTES.get(type(operation))
+    if route is None:
+        raise UnsupportedOperation(f"DashScope has no {name}")
+    fields = msgspec.structs.asdict(operation)
+    ids = {key: checks.identifier(key, fields.pop(key)) for key in route.ids}
+    params = {**fields.pop("params", {}), **fields.pop("page", {}), **fields}
+    given = {key: value for key, value in params.items() if value is not None}
+    for key in given:
+        if key not in route.accepts:
+            raise UnsupportedParameter(f"DashScope has no place for {key!r} in {name}")
+    check(given)
+    wire = {RENAMED.get(key, key): value for key, value in given.items()}
+    path = route.path.format_map({key: quote(value, safe="") for key, value in ids.items()})
+    if route.method == "POST" and route.accepts:
+        return Request(method="POST", path=path, body=_json(wire, name), operation=name)
+    query = {key: str(value) for key, value in wire.items()}
+    return Request(method=route.method, path=path, query=query, operation=name)
+
+
+def _json(wire: Mapping[str, Any], name: str) -> bytes:
+    try:
+        return msgspec.json.encode(wire)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
+
+
+def check(given: Mapping[str, Any]) -> None:
+    """The limits that DashScope documents (dashscope.md §2, §3, §6.3)."""
+    if "assistant_id" in given:
+        checks.identifier("assistant_id", given["assistant_id"])
+    if "metadata" in given:
+        checks.metadata(given["metadata"])
+    for key, interval in INTERVALS.items():
+        if key in given:
+            checks.between(key, given[key], interval)
+    if "order" in given:
+        checks.one_of("order", given["order"], ("asc", "desc"))
+    if given.get("content") == "":
+        raise InvalidArgument("content must not be empty")
+    if "after" in given and "before" in given:
+        raise InvalidArgument("after and before exclude each other")
+    for message in (given.get("thread") or given).get("messages") or ():
+        check(message)
+
+
+INTERVALS = {
+    "page_size": "[1, 100]",
+    "temperature": "[0, 2)",
+    "top_p": "(0, 1]",
+    "top_k": "[0, inf)",
+    "max_tokens": "[1, inf)",
+}

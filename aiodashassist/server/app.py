@@ -1,0 +1,107 @@
+"""The local server's HTTP: requests to operations, results to answers and streams.
+
+Provider-neutral: a `Service` spells the wire. A client that leaves does not stop its run.
+"""
+
+import hmac
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from aiohttp import web
+from multidict import CIMultiDictProxy
+
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.provider import Refusal, Service
+from aiodashassist.server.desk import Desk, Streamed
+
+__all__ = ("make_app",)
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY = 16 * 1024 * 1024  # bytes; the gateway's limit (dashscope.md §1.5)
+JSON = "application/json"
+EVENT_STREAM = "text/event-stream;charset=UTF-8"
+
+
+def make_app(desk: Desk, services: Sequence[Service], api_key: str | None) -> web.Application:
+    """The application: every path below a service's prefix is that service's.
+
+    Args:
+        desk: who executes operations.
+        services: the wires to speak.
+        api_key: the one key that is accepted; None accepts any.
+    """
+    app = web.Application(client_max_size=MAX_BODY)
+    for service in services:
+        handler = _Handler(desk, service, api_key)
+        app.router.add_route("*", service.prefix + "{path:/.*}", handler)
+    return app
+
+
+class _Handler:
+    def __init__(self, desk: Desk, service: Service, api_key: str | None) -> None:
+        self._desk = desk
+        self._service = service
+        self._api_key = api_key
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        request_id = str(uuid.uuid4())
+        try:
+            workspace, operation = await self._read(request)
+            result = self._desk.execute(workspace, operation)
+        except Refusal as refusal:
+            return self._refused(refusal, request_id)
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            return self._refused(Refusal("internal"), request_id)
+        if isinstance(result, Streamed):
+            return await self._stream(request, result, request_id)
+        body = self._service.answer(operation, result, request_id)
+        return web.Response(body=body, content_type=JSON)
+
+    async def _read(self, request: web.Request) -> tuple[str, Operation[Any]]:
+        headers = _lower(request.headers)
+        self._authenticate(self._service.key(headers))
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Refusal("too_large") from None
+        path = request.rel_url.raw_path.removeprefix(self._service.prefix)
+        operation = self._service.parse(request.method, path, request.query, body)
+        return self._service.workspace(headers), operation
+
+    def _authenticate(self, key: str | None) -> None:
+        if key is None:
+            raise Refusal("key_missing")
+        if self._api_key is not None and not hmac.compare_digest(
+            key.encode(), self._api_key.encode()
+        ):
+            raise Refusal("key_wrong")
+
+    def _refused(self, refusal: Refusal, request_id: str) -> web.Response:
+        status, body = self._service.refuse(refusal, request_id)
+        return web.Response(status=status, body=body, content_type=JSON)
+
+    async def _stream(
+        self, request: web.Request, streamed: Streamed, request_id: str
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"}
+        )
+        async with aclosing(streamed.events) as events:
+            try:
+                await response.prepare(request)
+                async for event in events:
+                    await response.write(self._service.frame(event, request_id))
+                await response.write(self._service.closing())
+                await response.write_eof()
+            except ConnectionError:
+                logger.debug("the client of request %s left", request_id)
+        return response
+
+
+def _lower(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -1,0 +1,229 @@
+"""What each operation does: operations in, objects out. Knows no wire and no HTTP."""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.events import Event
+from aiodashassist.core.models import (
+    Assistant,
+    Content,
+    Deleted,
+    Message,
+    Page,
+    Run,
+    RunStep,
+    Text,
+    Thread,
+)
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.params import MessageParams, RunParams, ThreadParams
+from aiodashassist.core.provider import Refusal
+from aiodashassist.server.execution import new_id, now
+from aiodashassist.server.runs import Runs, follow
+from aiodashassist.server.store import Store
+
+__all__ = ("Desk", "Streamed")
+
+INHERITED = ("model", "instructions", "tools", "temperature", "top_p", "top_k", "max_tokens")
+
+
+class Streamed(Struct):
+    """An answer that is a stream of events."""
+
+    events: AsyncGenerator[Event, None]
+
+
+class Desk:
+    """Executes operations on a store.
+
+    Args:
+        store: where everything is kept.
+        runs: who executes runs.
+        can_cancel: whether runs can be cancelled; DashScope's documents say no (§7.1).
+    """
+
+    def __init__(self, store: Store, runs: Runs, *, can_cancel: bool = True) -> None:
+        self._store = store
+        self._runs = runs
+        self._acts: dict[type[Operation[Any]], Callable[[str, Any], Any]] = {
+            ops.CreateAssistant: self._create_assistant,
+            ops.ListAssistants: lambda ws, op: store.page(ws, Assistant, op.page),
+            ops.RetrieveAssistant: lambda ws, op: store.get(ws, Assistant, op.assistant_id),
+            ops.UpdateAssistant: self._update_assistant,
+            ops.DeleteAssistant: self._delete_assistant,
+            ops.CreateThread: lambda ws, op: self._new_thread(ws, op.params),
+            ops.RetrieveThread: lambda ws, op: store.get(ws, Thread, op.thread_id),
+            ops.UpdateThread: self._update_thread,
+            ops.DeleteThread: self._delete_thread,
+            ops.CreateMessage: self._create_message,
+            ops.ListMessages: self._list_messages,
+            ops.RetrieveMessage: self._message,
+            ops.UpdateMessage: self._update_message,
+            ops.CreateRun: self._create_run,
+            ops.CreateThreadAndRun: self._create_thread_and_run,
+            ops.ListRuns: self._list_runs,
+            ops.RetrieveRun: self._run,
+            ops.UpdateRun: self._update_run,
+            ops.SubmitOutputs: self._submit_outputs,
+            ops.ListSteps: self._list_steps,
+            ops.RetrieveStep: self._retrieve_step,
+        }
+        if can_cancel:
+            self._acts[ops.CancelRun] = lambda ws, op: runs.cancel(self._run(ws, op))
+
+    def execute(self, workspace: str, operation: Operation[Any]) -> Struct | Streamed:
+        """Do it.
+
+        Raises:
+            Refusal: it cannot be done.
+        """
+        act = self._acts.get(type(operation))
+        if act is None:
+            raise Refusal("url")
+        result: Struct | Streamed = act(workspace, operation)
+        return result
+
+    def _create_assistant(self, workspace: str, op: ops.CreateAssistant) -> Assistant:
+        assistant = Assistant(id=new_id("asst"), created_at=now(), **_given(op.params))
+        self._store.put(workspace, assistant)
+        return assistant
+
+    def _update_assistant(self, workspace: str, op: ops.UpdateAssistant) -> Assistant:
+        assistant = self._store.get(workspace, Assistant, op.assistant_id)
+        assistant = replace(assistant, **_given(op.params))
+        self._store.put(workspace, assistant)
+        return assistant
+
+    def _delete_assistant(self, workspace: str, op: ops.DeleteAssistant) -> Deleted:
+        self._store.delete(workspace, Assistant, op.assistant_id)
+        return Deleted(id=op.assistant_id, object="assistant.deleted")
+
+    def _new_thread(self, workspace: str, params: ThreadParams) -> Thread:
+        thread = Thread(
+            id=new_id("thread"), created_at=now(), metadata=dict(params.get("metadata") or {})
+        )
+        self._store.put(workspace, thread)
+        for message in params.get("messages") or ():
+            self._new_message(workspace, thread.id, message)
+        return thread
+
+    def _update_thread(self, workspace: str, op: ops.UpdateThread) -> Thread:
+        thread = self._store.get(workspace, Thread, op.thread_id)
+        thread = replace(thread, **_given(op.params))
+        self._store.put(workspace, thread)
+        return thread
+
+    def _delete_thread(self, workspace: str, op: ops.DeleteThread) -> Deleted:
+        self._store.get(workspace, Thread, op.thread_id)
+        self._runs.leave(op.thread_id)
+        self._store.delete(workspace, Thread, op.thread_id)
+        return Deleted(id=op.thread_id, object="thread.deleted")
+
+    def _new_message(self, workspace: str, thread_id: str, params: MessageParams) -> Message:
+        message = Message(
+            id=new_id("message"),
+            created_at=now(),
+            thread_id=thread_id,
+            role=params.get("role") or "user",
+            content=(Content(text=Text(value=params["content"])),),
+            file_ids=tuple(params.get("file_ids") or ()),
+            metadata=dict(params.get("metadata") or {}),
+        )
+        self._store.put(workspace, message, thread_id)
+        return message
+
+    def _create_message(self, workspace: str, op: ops.CreateMessage) -> Message:
+        # Taken while a run is active, too: no document refuses it (dashscope.md §8).
+        self._store.get(workspace, Thread, op.thread_id)
+        return self._new_message(workspace, op.thread_id, op.params)
+
+    def _list_messages(self, workspace: str, op: ops.ListMessages) -> Page[Message]:
+        self._store.get(workspace, Thread, op.thread_id)
+        return self._store.page(workspace, Message, op.page, op.thread_id)
+
+    def _message(self, workspace: str, op: ops.RetrieveMessage | ops.UpdateMessage) -> Message:
+        self._store.get(workspace, Thread, op.thread_id)
+        return self._store.get(workspace, Message, op.message_id, op.thread_id)
+
+    def _update_message(self, workspace: str, op: ops.UpdateMessage) -> Message:
+        message = replace(self._message(workspace, op), **_given(op.params))
+        self._store.put(workspace, message, op.thread_id)
+        return message
+
+    def _create_run(self, workspace: str, op: ops.CreateRun) -> Struct:
+        thread = self._store.get(workspace, Thread, op.thread_id)
+        return self._begin(workspace, thread, op.params, stream=op.stream, announce=False)
+
+    def _create_thread_and_run(self, workspace: str, op: ops.CreateThreadAndRun) -> Struct:
+        self._store.get(workspace, Assistant, op.params["assistant_id"])
+        thread = self._new_thread(workspace, op.thread or ThreadParams())
+        return self._begin(workspace, thread, op.params, stream=op.stream, announce=True)
+
+    def _begin(
+        self, workspace: str, thread: Thread, params: RunParams, *, stream: bool, announce: bool
+    ) -> Struct:
+        assistant = self._store.get(workspace, Assistant, params["assistant_id"])
+        self._runs.check_free(thread.id)
+        for message in params.get("additional_messages") or ():
+            self._new_message(workspace, thread.id, message)
+        execution = self._runs.begin(workspace, _new_run(assistant, thread, params))
+        if not stream:
+            return execution.run
+        return Streamed(follow(execution, 0, thread if announce else None))
+
+    def _run(self, workspace: str, op: Any) -> Run:
+        self._store.get(workspace, Thread, op.thread_id)
+        return self._store.get(workspace, Run, op.run_id, op.thread_id)
+
+    def _list_runs(self, workspace: str, op: ops.ListRuns) -> Page[Run]:
+        self._store.get(workspace, Thread, op.thread_id)
+        return self._store.page(workspace, Run, op.page, op.thread_id)
+
+    def _update_run(self, workspace: str, op: ops.UpdateRun) -> Run:
+        run = self._run(workspace, op)
+        if op.metadata is not None:
+            run = replace(run, metadata=op.metadata)
+            self._store.put(workspace, run, op.thread_id)
+            self._runs.change(run)
+        return run
+
+    def _submit_outputs(self, workspace: str, op: ops.SubmitOutputs) -> Struct:
+        run = self._run(workspace, op)
+        execution, start, answered = self._runs.submit(run, op.tool_outputs)
+        return Streamed(follow(execution, start)) if op.stream else answered
+
+    def _list_steps(self, workspace: str, op: ops.ListSteps) -> Page[RunStep]:
+        self._run(workspace, op)
+        return self._store.page(workspace, RunStep, op.page, op.run_id)
+
+    def _retrieve_step(self, workspace: str, op: ops.RetrieveStep) -> RunStep:
+        self._run(workspace, op)
+        return self._store.get(workspace, RunStep, op.step_id, op.run_id)
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as an object keeps them."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in params.items()}
+
+
+def _new_run(assistant: Assistant, thread: Thread, params: RunParams) -> Run:
+    """A run has what it was given, and the rest from its assistant (dashscope.md §2.2)."""
+    given = _given({**params, "tools": params.get("override_tools")})
+    fields = {name: getattr(assistant, name) for name in INHERITED}
+    fields.update({name: given[name] for name in INHERITED if given.get(name) is not None})
+    if added := params.get("additional_instructions"):
+        fields["instructions"] = "\n".join(filter(None, (fields["instructions"], added)))
+    return Run(
+        id=new_id("run"),
+        created_at=now(),
+        thread_id=thread.id,
+        assistant_id=assistant.id,
+        file_ids=assistant.file_ids,
+        metadata=dict(params.get("metadata") or {}),
+        truncation_strategy=params.get("truncation_strategy"),
+        **fields,
+    )

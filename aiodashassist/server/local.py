@@ -1,0 +1,129 @@
+"""The local server: the services' wires on a port of this machine, no key and no network needed."""
+
+import asyncio
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from aiohttp import web
+
+from aiodashassist.core.provider import Service
+from aiodashassist.providers.dashscope.serve import DashScopeService
+from aiodashassist.server.app import make_app
+from aiodashassist.server.desk import Desk
+from aiodashassist.server.engines import Engine
+from aiodashassist.server.engines.offline import OfflineEngine
+from aiodashassist.server.runs import Runs
+from aiodashassist.server.store import Store
+
+__all__ = ("LocalServer",)
+
+SHUTDOWN = 1.0  # seconds that open answers have to end, once all runs have
+
+
+C_co = TypeVar("C_co", covariant=True)
+C = TypeVar("C")
+
+
+class _ClientClass(Protocol[C_co]):
+    local_path: str  # under which the service of this client is served
+
+    def __call__(self, **options: Any) -> C_co: ...
+
+
+class LocalServer:
+    """Serves the Assistants APIs on this machine, in memory.
+
+        async with LocalServer() as server:
+            async with server.client(DashScope) as client: ...
+
+    Args:
+        host: the interface to listen on; loopback unless you say otherwise.
+        port: 0 takes a free one.
+        api_key: the one key that is accepted; None accepts any.
+        engine: who answers; the offline engine where none is given.
+        expire_after: seconds that a run waits for tool outputs before it expires.
+        empty_call_ids: leave the ids of tool calls empty, as the live service was seen to do.
+        can_cancel: whether there is an endpoint that cancels runs; DashScope's documents say
+            there is none (dashscope.md §7.1).
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        engine: Engine | None = None,
+        expire_after: float = 600,
+        empty_call_ids: bool = False,
+        can_cancel: bool = True,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._api_key = api_key
+        self.store = Store()
+        self._runs = Runs(
+            self.store,
+            engine or OfflineEngine(),
+            expire_after=expire_after,
+            empty_call_ids=empty_call_ids,
+        )
+        services: tuple[Service, ...] = (DashScopeService(),)
+        desk = Desk(self.store, self._runs, can_cancel=can_cancel)
+        self._runner = web.AppRunner(
+            make_app(desk, services, api_key), access_log=None, shutdown_timeout=SHUTDOWN
+        )
+        self._url: str | None = None
+
+    @property
+    def url(self) -> str:
+        """`http://HOST:PORT`, once the server runs."""
+        if self._url is None:
+            raise RuntimeError("the server is not running: use `async with LocalServer()`")
+        return self._url
+
+    @property
+    def dashscope_url(self) -> str:
+        """The base URL for DashScope clients, the official SDK included."""
+        return self.url + DashScopeService.prefix
+
+    def client(self, kind: _ClientClass[C], **options: Any) -> C:
+        """A client of this server; `options` are those of the client's class."""
+        usual = {"base_url": self.url + kind.local_path, "api_key": self._api_key or "local"}
+        return kind(**{**usual, **options})
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        try:
+            await site.start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        port = self._runner.addresses[0][1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._url = f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Cancel all runs, let their streams end, and stop listening."""
+        await self._runs.close()
+        await asyncio.sleep(0)
+        await self._runner.cleanup()
+        self._url = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
