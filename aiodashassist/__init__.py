@@ -1,1 +1,124 @@
-"""placeholder"""
+"""Asyncio client and local server for Assistants APIs.
+
+from aiodashassist import DashScope, tool
+
+client.py     DashScope: one session, one provider, the resources of `resources/`
+stream.py     RunStream, what users iterate; loop.py is the one loop behind it
+tools.py      @tool and Toolset; schema.py reads signatures, dispatch.py runs the calls
+session.py    all I/O of the client; feed.py and clocks.py are one streamed answer
+core/         values and pure machines: models, events, operations, SSE, the run machine
+providers/    one folder for each wire, pure
+server/       the local server
+errors.py     every exception
+"""
+
+from aiodashassist.client import Client, DashScope
+from aiodashassist.core.events import (
+    ErrorEvent,
+    Event,
+    MessageDelta,
+    MessageEvent,
+    RunEvent,
+    StepDelta,
+    StepEvent,
+    ThreadEvent,
+    ToolFinished,
+    ToolStarted,
+    UnknownEvent,
+)
+from aiodashassist.core.models import (
+    Assistant,
+    Content,
+    Deleted,
+    LastError,
+    Message,
+    Page,
+    RequiredAction,
+    Run,
+    RunStep,
+    Thread,
+    TruncationStrategy,
+    Usage,
+)
+from aiodashassist.core.params import (
+    AssistantParams,
+    ListParams,
+    MessageParams,
+    MessageUpdate,
+    RunParams,
+    ThreadParams,
+)
+from aiodashassist.core.result import RunResult
+from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.core.tooling import (
+    FunctionCall,
+    FunctionDefinition,
+    FunctionTool,
+    PluginCall,
+    PluginTool,
+    RagTool,
+    ToolCall,
+    ToolOutput,
+    UserAuth,
+)
+from aiodashassist.errors import (
+    APIError,
+    AssistError,
+    AuthenticationError,
+    BadRequest,
+    ConfigError,
+    Conflict,
+    ConnectError,
+    DecodeError,
+    FirstEventTimeout,
+    IdleTimeout,
+    InvalidArgument,
+    LocalProtocolError,
+    NotFound,
+    PermissionDenied,
+    ProtocolError,
+    RateLimited,
+    RemoteProtocolError,
+    RequestTimeout,
+    ResponseTooLarge,
+    RunCancelled,
+    RunError,
+    RunExpired,
+    RunFailed,
+    RunIncomplete,
+    ServerError,
+    StreamInterrupted,
+    ToolArgumentsError,
+    ToolError,
+    ToolNotFound,
+    ToolRoundsExceeded,
+    ToolTimeout,
+    TotalTimeout,
+    TransportError,
+    UnexpectedRedirect,
+    UnsupportedOperation,
+    UnsupportedParameter,
+)
+from aiodashassist.resources.pages import Paginator
+from aiodashassist.stream import RunStream
+from aiodashassist.tools import ToolContext, Toolset, tool
+
+__version__ = "0.1.0"
+
+__all__ = (
+    "APIError", "AssistError", "Assistant", "AssistantParams", "AuthenticationError", "BadRequest",
+    "Client", "ConfigError", "Conflict", "ConnectError", "Content", "DashScope", "DecodeError",
+    "Deleted", "ErrorEvent", "Event", "FirstEventTimeout", "FunctionCall", "FunctionDefinition",
+    "FunctionTool", "IdleTimeout", "InvalidArgument", "LastError", "Limits", "ListParams",
+    "LocalProtocolError", "Message", "MessageDelta", "MessageEvent", "MessageParams",
+    "MessageUpdate", "NotFound", "Page", "Paginator", "PermissionDenied", "PluginCall",
+    "PluginTool", "ProtocolError", "RagTool", "RateLimited", "RemoteProtocolError",
+    "RequestTimeout", "RequiredAction", "ResponseTooLarge", "Run", "RunCancelled", "RunError",
+    "RunEvent", "RunExpired", "RunFailed", "RunIncomplete", "RunParams", "RunResult", "RunStep",
+    "RunStream", "ServerError", "StepDelta", "StepEvent", "StreamInterrupted", "Thread",
+    "ThreadEvent", "ThreadParams", "Timeouts", "ToolArgumentsError", "ToolCall", "ToolContext",
+    "ToolError", "ToolFinished", "ToolNotFound", "ToolOutput", "ToolRoundsExceeded", "ToolStarted",
+    "ToolTimeout", "Toolset", "TotalTimeout", "TransportError", "TruncationStrategy",
+    "UnexpectedRedirect", "UnknownEvent", "UnsupportedOperation", "UnsupportedParameter", "Usage",
+    "UserAuth", "tool",
+)  # fmt: skip

@@ -85,9 +85,7 @@ class RunMachine:
             return  # these say nothing of the run, and nothing unknown breaks a stream
         if self.status in TERMINAL:
             kind = type(event).__name__
-            raise RemoteProtocolError(
-                f"{kind} after the run was {self.status}", run_id=self.run_id
-            )
+            raise RemoteProtocolError(f"{kind} after the run was {self.status}", run_id=self.run_id)
         match event:
             case RunEvent(status=status, run=run):
                 self._same_run(run.id)

@@ -13,6 +13,7 @@ from aiodashassist.core.models import TruncationStrategy
 __all__ = (
     "AssistantParams",
     "ListParams",
+    "MessageExtras",
     "MessageParams",
     "MessageUpdate",
     "RunParams",
@@ -39,13 +40,18 @@ class AssistantParams(TypedDict, total=False):
     chat_instructions: str | None
 
 
-class MessageParams(TypedDict, total=False):
+class MessageExtras(TypedDict, total=False):
+    """What a message can have besides its content and role."""
+
+    file_ids: Sequence[str] | None
+    metadata: Mapping[str, Any] | None
+
+
+class MessageParams(MessageExtras, total=False):
     """A message to be added to a thread (dashscope.md §2.3)."""
 
     role: str
     content: Required[str]
-    file_ids: Sequence[str] | None
-    metadata: Mapping[str, Any] | None
 
 
 class MessageUpdate(TypedDict, total=False):

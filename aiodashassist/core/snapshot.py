@@ -1,6 +1,5 @@
 """The run so far, folded from its events. Linear: text is kept in parts and joined on demand."""
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from aiodashassist.core.events import (
@@ -12,38 +11,11 @@ from aiodashassist.core.events import (
     ThreadEvent,
     ToolFinished,
 )
-from aiodashassist.core.models import Content, Message, Run, RunStep, Text, Thread, Usage
+from aiodashassist.core.models import Content, Message, Run, RunStep, Text, Thread
+from aiodashassist.core.result import RunResult
 from aiodashassist.core.tooling import FunctionCall, ToolCall
 
-__all__ = ("RunResult", "Snapshot")
-
-
-class RunResult(Struct, frozen=True, kw_only=True):
-    """What a run came to.
-
-    Attributes:
-        run: the run as last seen.
-        thread_id: the thread it ran on.
-        messages: what it wrote, in order.
-        message: the last of these.
-        steps: its steps, in order.
-        text: the text of all its messages, in order, as it was streamed.
-        usage: tokens spent, where the service says so.
-        tool_calls: the calls made, with their outputs.
-        pending_calls: the calls that wait for the caller; then the run is not over.
-        request_ids: the service's ids of the requests it took.
-    """
-
-    run: Run
-    thread_id: str | None = None
-    messages: tuple[Message, ...] = ()
-    message: Message | None = None
-    steps: tuple[RunStep, ...] = ()
-    text: str = ""
-    usage: Usage | None = None
-    tool_calls: tuple[ToolCall, ...] = ()
-    pending_calls: tuple[ToolCall, ...] = ()
-    request_ids: tuple[str, ...] = ()
+__all__ = ("Snapshot",)
 
 
 class Snapshot:

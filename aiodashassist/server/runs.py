@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from aiodashassist.core.events import Event, ThreadEvent
 from aiodashassist.core.models import Run, Thread
+from aiodashassist.core.outputs import match_outputs
 from aiodashassist.core.provider import Refusal
-from aiodashassist.core.tooling import ToolCall, ToolOutput
+from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
+from aiodashassist.errors import InvalidArgument
 from aiodashassist.server.engines import Engine
 from aiodashassist.server.execution import Execution
 from aiodashassist.server.store import Store
@@ -134,21 +136,14 @@ async def follow(
             yield event
 
 
-def _answered(
-    calls: tuple[ToolCall, ...], outputs: tuple[ToolOutput, ...]
-) -> tuple[ToolCall, ...]:
-    """The calls with their outputs: matched by id, and by order where ids are empty.
-
-    Strict, since no document says what the service does (dashscope.md §8): one output a call.
-    """
-    if len(outputs) != len(calls):
-        raise Refusal("invalid", f"The run waits for {len(calls)} tool outputs, not {len(outputs)}")
-    by_id = {output.tool_call_id: output for output in outputs if output.tool_call_id}
-    in_order = iter([output for output in outputs if not output.tool_call_id])
+def _answered(calls: tuple[ToolCall, ...], outputs: tuple[ToolOutput, ...]) -> tuple[ToolCall, ...]:
+    """The calls with their outputs. Strict, for want of a document: one each (§8)."""
+    try:
+        matched = match_outputs(calls, outputs)
+    except InvalidArgument as error:
+        raise Refusal("invalid", error.message) from error
     answered = []
-    for call in calls:
-        output = by_id.pop(call.id, None) or next(in_order, None)
-        if output is None or call.function is None:
-            raise Refusal("invalid", f"No output for the tool call {call.id}.")
-        answered.append(replace(call, function=replace(call.function, output=output.output)))
+    for call, output in zip(calls, matched, strict=True):
+        function = replace(call.function or FunctionCall(), output=output.output)
+        answered.append(replace(call, function=function))
     return tuple(answered)

@@ -64,9 +64,7 @@ class Store:
         """All objects of a kind under a parent, oldest first."""
         return cast("tuple[T, ...]", tuple(self._shelf(workspace, kind, parent).values()))
 
-    def page(
-        self, workspace: str, kind: type[T], params: ListParams, parent: str = ""
-    ) -> Page[T]:
+    def page(self, workspace: str, kind: type[T], params: ListParams, parent: str = "") -> Page[T]:
         """One page; cursors go on in the order of the list, which is newest first by default.
 
         Raises:
@@ -86,9 +84,7 @@ class Store:
             end = start + limit
             more = end < len(ids)
         data = tuple(self.get(workspace, kind, obj_id, parent) for obj_id in ids[start:end])
-        ends: dict[str, Any] = (
-            {"first_id": _id(data[0]), "last_id": _id(data[-1])} if data else {}
-        )
+        ends: dict[str, Any] = {"first_id": _id(data[0]), "last_id": _id(data[-1])} if data else {}
         return Page(data=data, has_more=more, **ends)
 
     def _shelf(self, workspace: str, kind: type[Model], parent: str) -> dict[str, Model]:

@@ -1,0 +1,172 @@
+"""The client: one session, one provider, the resources."""
+
+from collections.abc import Mapping
+from ssl import SSLContext
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.models import Run
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.provider import Provider
+from aiodashassist.core.result import RunResult
+from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.keys import check_transport, dashscope_key, first
+from aiodashassist.providers.dashscope import DashScopeProvider
+from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
+from aiodashassist.resources.assistants import Assistants
+from aiodashassist.resources.streams import StreamParams, Streams, prepared
+from aiodashassist.resources.threads import Threads
+from aiodashassist.session import Config, Pool, Session
+from aiodashassist.stream import RunStream
+from aiodashassist.threads import WorkerThreads
+from aiodashassist.tools import Toolset
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ("Client", "ClientOptions", "DashScope")
+
+
+class ClientOptions(TypedDict, total=False):
+    """What every client can be given.
+
+    `tools` are the handlers of runs that are given none. `timeouts` and `limits` bound what is
+    waited for and taken. `proxy` and `ssl` are passed to aiohttp. `headers` are added to every
+    request and win over the usual ones. `allow_http` lets the key travel over plain http.
+    `session` is your own `aiohttp.ClientSession`: it is used and never closed.
+    """
+
+    tools: Toolset
+    timeouts: Timeouts
+    limits: Limits
+    proxy: str | None
+    ssl: SSLContext | bool
+    headers: Mapping[str, str]
+    allow_http: bool
+    session: "aiohttp.ClientSession | None"
+
+
+class Client:
+    """What the clients of all providers have in common.
+
+    Use it as an async context manager, or call `close`. It opens its connections on first use and
+    belongs to one event loop.
+
+    Attributes:
+        assistants: `create retrieve list update delete`
+        threads: `create retrieve update delete create_and_run create_and_stream`, with
+            `threads.messages`, `threads.runs` and `threads.runs.steps`.
+    """
+
+    def __init__(
+        self,
+        provider: Provider,
+        base_url: str,
+        key: str,
+        workspace: str | None,
+        options: ClientOptions,
+    ) -> None:
+        check_transport(base_url, allow_http=options.get("allow_http", False))
+        config = Config(
+            base_url=base_url,
+            key=key,
+            workspace=workspace,
+            headers=options.get("headers", {}),
+            timeouts=options.get("timeouts", Timeouts()),
+            limits=options.get("limits", Limits()),
+            proxy=options.get("proxy"),
+            ssl=options.get("ssl", True),
+        )
+        self._pool = Pool(options.get("session"))
+        self._session = Session(provider, config, self._pool)
+        self._threads = WorkerThreads(config.limits.max_threads)
+        self._streams = Streams(self._session, options.get("tools", Toolset()), self._threads)
+        self.assistants = Assistants(self._session)
+        self.threads = Threads(self._session, self._streams)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._session.config.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, after runs that are being cancelled; twice is no error."""
+        await self._pool.close(self._session.config.timeouts.cancel)
+        self._threads.close()
+
+    def stream(
+        self, content: str, *, thread_id: str | None = None, **params: Unpack[StreamParams]
+    ) -> RunStream:
+        """Say something on a thread, a new one if none is given, and stream the answer.
+
+        Takes every keyword of `threads.runs.stream`.
+        """
+        run = prepared(params)
+
+        async def opening() -> Operation[Run]:
+            thread = thread_id
+            if thread is None:
+                thread = (await self.threads.create()).id
+            await self.threads.messages.create(thread, content)
+            return ops.CreateRun(thread_id=thread, params=run, stream=True)
+
+        return self._streams.make(opening, params)
+
+    async def ask(
+        self, content: str, *, thread_id: str | None = None, **params: Unpack[StreamParams]
+    ) -> RunResult:
+        """Say something on a thread and wait for the answer; tools are called meanwhile.
+
+        Returns:
+            The result, with `pending_calls` where calls are left to the caller.
+
+        Raises:
+            RunError: the run did not complete.
+            AssistError: any other failure.
+        """
+        async with self.stream(content, thread_id=thread_id, **params) as stream:
+            return await stream.result()
+
+
+class DashScope(Client):
+    """A client of DashScope's Assistant API (Alibaba Cloud Model Studio).
+
+    Args:
+        api_key: else `DASHSCOPE_API_KEY`, else a key file (dashscope.md §1.2).
+        workspace: else `DASHSCOPE_WORKSPACE_ID`; needed for keys of a sub-workspace only.
+        base_url: else `DASHSCOPE_HTTP_BASE_URL`, else the host of `region`.
+        region: `cn`, `intl`, `us`, or a region with hosts of its own such as `ap-southeast-1`,
+            which then need a workspace (dashscope.md §1.1). A key is valid in its region only.
+        options: see `ClientOptions`.
+
+    Raises:
+        ConfigError: no key, an unknown region, or a key that would travel over plain http.
+    """
+
+    local_path: ClassVar[str] = "/api/v1"
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        workspace: str | None = None,
+        base_url: str | None = None,
+        *,
+        region: str | None = None,
+        **options: Unpack[ClientOptions],
+    ) -> None:
+        workspace = first(workspace, "DASHSCOPE_WORKSPACE_ID")
+        if base_url is None and region is None:
+            base_url = first(None, "DASHSCOPE_HTTP_BASE_URL")
+        url = base_url or dashscope_url(region or "cn", workspace)
+        key = dashscope_key(api_key)
+        super().__init__(DashScopeProvider(), url, key, workspace, options)

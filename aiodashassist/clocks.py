@@ -1,0 +1,92 @@
+"""The clocks of a stream: plain timers of the loop, since no scope may stay open between events."""
+
+import asyncio
+from collections.abc import Callable
+
+__all__ = ("Alarm", "SilenceClock")
+
+
+class Alarm:
+    """Rings once, when a time is over.
+
+    Attributes:
+        bell: done as soon as it has rung.
+
+    Args:
+        seconds: from now; None never rings.
+        ring: what to do then.
+    """
+
+    def __init__(self, seconds: float | None, ring: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.bell: asyncio.Future[None] = loop.create_future()
+        self._ring = ring
+        self._timer = None if seconds is None else loop.call_later(seconds, self._rung)
+
+    def stop(self) -> None:
+        """Do not ring any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _rung(self) -> None:
+        self._ring()
+        self.bell.set_result(None)
+
+
+class SilenceClock:
+    """Counts the time spent waiting for an event; the time that nobody waits does not count.
+
+    One timer, moved lazily: it looks when it rings, and re-arms itself for the rest.
+
+    Args:
+        limit: seconds of silence to bear; None bears all.
+        expired: called once, when they are over.
+        spent: seconds of the first silence that are over already.
+    """
+
+    def __init__(
+        self, limit: float | None, expired: Callable[[], None], *, spent: float = 0.0
+    ) -> None:
+        self._limit = limit
+        self._expired = expired
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._since: float | None = None  # when the wait under way began
+        self._spent = spent
+
+    def waiting(self) -> None:
+        """A wait begins."""
+        if self._limit is None:
+            return
+        self._since = self._loop.time()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limit - self._spent, self._look)
+
+    def waited(self) -> None:
+        """The wait is over; it counts unless an event came."""
+        if self._since is not None:
+            self._spent += self._loop.time() - self._since
+            self._since = None
+
+    def restart(self, limit: float | None) -> None:
+        """An event came: the whole patience begins anew."""
+        self._spent = 0.0
+        if limit != self._limit:
+            self._limit = limit
+            self.stop()
+
+    def stop(self) -> None:
+        """Watch no more, until the next wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._since is None or self._limit is None:
+            return
+        rest = self._limit - self._spent - (self._loop.time() - self._since)
+        if rest <= 0:
+            self._expired()
+        else:
+            self._timer = self._loop.call_later(rest, self._look)

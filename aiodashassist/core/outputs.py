@@ -1,0 +1,31 @@
+"""Which output answers which call: by id, and by order where ids are empty (dashscope.md §2.4)."""
+
+from collections.abc import Sequence
+
+from aiodashassist.core.tooling import ToolCall, ToolOutput
+from aiodashassist.errors import InvalidArgument
+
+__all__ = ("match_outputs",)
+
+
+def match_outputs(
+    calls: Sequence[ToolCall], outputs: Sequence[ToolOutput]
+) -> tuple[ToolOutput, ...]:
+    """One output for each call, in the order of the calls and with the wire's ids.
+
+    An output may name its call by the wire's id or by `call_id`.
+
+    Raises:
+        InvalidArgument: a call has no output, or an output has no call.
+    """
+    if len(outputs) != len(calls):
+        raise InvalidArgument(f"{len(calls)} tool outputs are expected, not {len(outputs)}")
+    named = {output.tool_call_id: output for output in outputs if output.tool_call_id}
+    in_order = iter([output for output in outputs if not output.tool_call_id])
+    matched = []
+    for call in calls:
+        found = named.pop(call.call_id, None) or named.pop(call.id, None) or next(in_order, None)
+        if found is None:
+            raise InvalidArgument(f"no tool output for the call {call.call_id or call.id}")
+        matched.append(ToolOutput(tool_call_id=call.id, output=found.output))
+    return tuple(matched)

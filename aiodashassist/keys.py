@@ -1,0 +1,64 @@
+"""Where a client's settings come from when they are not given: environment and key files."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiodashassist.errors import ConfigError
+
+__all__ = ("check_transport", "dashscope_key", "first")
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def first(given: str | None, variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """What was given, else what the environment says; `""` counts as nothing."""
+    return given or environ.get(variable) or None
+
+
+def dashscope_key(given: str | None) -> str:
+    """The key, looked up where the official SDK does (dashscope.md §1.2).
+
+    The argument, `DASHSCOPE_API_KEY`, the file named by `DASHSCOPE_API_KEY_FILE_PATH`, and
+    `~/.dashscope/api_key`, in this order.
+
+    Raises:
+        ConfigError: there is none, or it cannot be a key.
+    """
+    key = first(given, "DASHSCOPE_API_KEY")
+    if key is None:
+        named = os.environ.get("DASHSCOPE_API_KEY_FILE_PATH")
+        key = _read(Path(named) if named else Path.home() / ".dashscope" / "api_key")
+    key = (key or "").strip()
+    if not key:
+        raise ConfigError(
+            "no API key: pass api_key=, set DASHSCOPE_API_KEY, or put it into "
+            "~/.dashscope/api_key; the local server takes any"
+        )
+    if not key.isprintable() or not key.isascii() or " " in key:
+        raise ConfigError("the API key has characters that no key has")
+    return key
+
+
+def check_transport(base_url: str, *, allow_http: bool) -> None:
+    """Refuse to let a key travel in the clear.
+
+    Raises:
+        ConfigError: the URL is none, or is plain http to a host that is not this machine.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"base_url must be an http or https URL, not {parts.scheme or 'that'}")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
+        raise ConfigError(
+            f"the key would travel unencrypted to {parts.hostname}: use https, or say "
+            "allow_http=True"
+        )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

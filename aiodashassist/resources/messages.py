@@ -1,0 +1,49 @@
+"""`client.threads.messages`."""
+
+from typing import Unpack
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.models import Message
+from aiodashassist.core.params import ListParams, MessageExtras, MessageUpdate
+from aiodashassist.resources.pages import Paginator
+from aiodashassist.session import Session
+
+__all__ = ("Messages",)
+
+
+class Messages:
+    """The messages of a thread (dashscope.md §2 M1 to M4)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def create(
+        self, thread_id: str, content: str, role: str = "user", **params: Unpack[MessageExtras]
+    ) -> Message:
+        """Add a message; DashScope documents only the role `user` (dashscope.md §2.3)."""
+        operation = ops.CreateMessage(
+            thread_id=thread_id, params={"content": content, "role": role, **params}
+        )
+        return await self._session.call(operation)
+
+    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+        """Read one."""
+        operation = ops.RetrieveMessage(thread_id=thread_id, message_id=message_id)
+        return await self._session.call(operation)
+
+    async def update(
+        self, thread_id: str, message_id: str, **params: Unpack[MessageUpdate]
+    ) -> Message:
+        """Change what the wire lets be changed: on DashScope the metadata."""
+        operation = ops.UpdateMessage(thread_id=thread_id, message_id=message_id, params=params)
+        return await self._session.call(operation)
+
+    def list(
+        self, thread_id: str, *, max_items: int | None = None, **page: Unpack[ListParams]
+    ) -> Paginator[Message]:
+        """All of the thread, newest first unless `order="asc"`."""
+        return Paginator(
+            lambda page: self._session.call(ops.ListMessages(thread_id=thread_id, page=page)),
+            page,
+            max_items,
+        )

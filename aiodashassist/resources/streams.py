@@ -1,0 +1,85 @@
+"""Makes the streams of a client: what a run's tools work with when the call does not say."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypeAlias, cast
+
+from aiodashassist.core.params import RunParams
+from aiodashassist.dispatch import Bench
+from aiodashassist.errors import InvalidArgument
+from aiodashassist.loop import Opening
+from aiodashassist.session import Session
+from aiodashassist.stream import RunStream, StreamOptions
+from aiodashassist.threads import WorkerThreads
+from aiodashassist.tools import Toolset, declared, handlers
+
+__all__ = ("Handlers", "StreamParams", "Streams", "prepared")
+
+Handlers: TypeAlias = Toolset | Iterable[Toolset | Callable[..., Any]]
+"""Local handlers: a `Toolset`, or functions."""
+
+
+class StreamParams(RunParams, total=False):
+    """What a run can be given, and how its stream is handled here.
+
+    `tools` are local handlers, never sent: not given, they are the client's; None leaves the
+    calls to the caller. `deps` is handed to tools that take a `ToolContext`. `concurrency` bounds
+    the calls of a round that run at a time, `max_rounds` the rounds. `on_exit` says what leaving
+    early does to the remote run.
+    """
+
+    tools: Handlers | None
+    deps: Any
+    concurrency: int | None
+    max_rounds: int | None
+    on_exit: Literal["cancel", "leave"]
+
+
+LOCAL = ("tools", "deps", "concurrency", "max_rounds", "on_exit")
+
+
+class Streams:
+    """Makes `RunStream`s; `tools` are the handlers of runs that are given none."""
+
+    def __init__(self, session: Session, tools: Toolset, threads: WorkerThreads) -> None:
+        self._session = session
+        self._tools = tools
+        self._threads = threads
+
+    def make(self, opening: Opening, params: StreamParams) -> RunStream:
+        """A stream that `opening` opens, handled as `params` say."""
+        limits = self._session.config.limits
+        on_exit = params.get("on_exit", "cancel")
+        if on_exit not in ("cancel", "leave"):
+            raise InvalidArgument("on_exit must be 'cancel' or 'leave'")
+        rounds = _or(params.get("max_rounds"), limits.max_rounds)
+        options = StreamOptions(bench=self._bench(params), max_rounds=rounds, on_exit=on_exit)
+        return RunStream(self._session, opening, options)
+
+    def _bench(self, params: StreamParams) -> Bench | None:
+        given = params.get("tools", self._tools or None)
+        if given is None:
+            return None
+        limits = self._session.config.limits
+        concurrency = _or(params.get("concurrency"), limits.concurrency)
+        if concurrency < 1:
+            raise InvalidArgument("concurrency must be at least 1")
+        return Bench(
+            tools=handlers(given),
+            threads=self._threads,
+            deps=params.get("deps"),
+            concurrency=concurrency,
+            timeout=self._session.config.timeouts.tool,
+            max_arguments_bytes=limits.max_arguments_bytes,
+        )
+
+
+def prepared(params: RunParams | StreamParams) -> RunParams:
+    """What is sent of a run's parameters; functions among `override_tools` are declared."""
+    sent: dict[str, Any] = {key: value for key, value in params.items() if key not in LOCAL}
+    if sent.get("override_tools") is not None:
+        sent["override_tools"] = declared(sent["override_tools"])
+    return cast("RunParams", sent)
+
+
+def _or(given: int | None, usual: int) -> int:
+    return usual if given is None else given

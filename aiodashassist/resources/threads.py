@@ -1,0 +1,61 @@
+"""`client.threads`, and with a run in one call."""
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.models import Deleted, Run, Thread
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.params import RunParams, ThreadParams
+from aiodashassist.resources.messages import Messages
+from aiodashassist.resources.runs import Runs
+from aiodashassist.resources.streams import StreamParams, Streams, prepared
+from aiodashassist.session import Session
+from aiodashassist.stream import RunStream
+
+__all__ = ("Threads",)
+
+
+class Threads:
+    """Conversations (dashscope.md §2 T1 to T4, R2)."""
+
+    def __init__(self, session: Session, streams: Streams) -> None:
+        self.messages = Messages(session)
+        self.runs = Runs(session, streams)
+        self._session = session
+        self._streams = streams
+
+    async def create(self, **params: Unpack[ThreadParams]) -> Thread:
+        """Begin a conversation, with messages and metadata if you like."""
+        return await self._session.call(ops.CreateThread(params=params))
+
+    async def retrieve(self, thread_id: str) -> Thread:
+        """Read one."""
+        return await self._session.call(ops.RetrieveThread(thread_id=thread_id))
+
+    async def update(self, thread_id: str, *, metadata: Mapping[str, Any] | None = None) -> Thread:
+        """Change a thread's metadata."""
+        operation = ops.UpdateThread(thread_id=thread_id, params={"metadata": metadata})
+        return await self._session.call(operation)
+
+    async def delete(self, thread_id: str) -> Deleted:
+        """Delete one, with its messages, runs and steps."""
+        return await self._session.call(ops.DeleteThread(thread_id=thread_id))
+
+    async def create_and_run(
+        self, *, thread: ThreadParams | None = None, **params: Unpack[RunParams]
+    ) -> Run:
+        """Begin a conversation and a run on it, in one request."""
+        operation = ops.CreateThreadAndRun(thread=thread, params=prepared(params))
+        return await self._session.call(operation)
+
+    def create_and_stream(
+        self, *, thread: ThreadParams | None = None, **params: Unpack[StreamParams]
+    ) -> RunStream:
+        """Begin a conversation and stream a run on it, in one request."""
+        operation = ops.CreateThreadAndRun(thread=thread, params=prepared(params), stream=True)
+
+        async def opening() -> Operation[Run]:
+            return operation
+
+        return self._streams.make(opening, params)

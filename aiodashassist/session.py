@@ -1,0 +1,336 @@
+"""The only room of the client that does I/O: operations out, results and bytes in.
+
+The only client import of aiohttp. Foreign exceptions are translated here and nowhere else, every
+clock but the stream's is here, and the key is put on a request here, just before it leaves.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from ssl import SSLContext
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+from msgspec import Struct, field
+from yarl import URL
+
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.provider import Provider, Request, Response
+from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.errors import (
+    AssistError,
+    ConnectError,
+    FirstEventTimeout,
+    LocalProtocolError,
+    RemoteProtocolError,
+    RequestTimeout,
+    ResponseTooLarge,
+    StreamInterrupted,
+    TotalTimeout,
+    TransportError,
+    UnexpectedRedirect,
+    UnsupportedOperation,
+)
+
+__all__ = ("Body", "Config", "Pool", "Session")
+
+T = TypeVar("T")
+
+USER_AGENT = "aiodashassist"
+EVENT_STREAM = "text/event-stream"
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """How to reach a service; its repr shows neither key nor headers."""
+
+    base_url: str
+    key: str
+    workspace: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    proxy: str | None = None
+    ssl: SSLContext | bool = True
+
+    def __repr__(self) -> str:
+        return f"Config(base_url={self.base_url!r}, workspace={self.workspace!r})"
+
+
+class Pool:
+    """The one `aiohttp.ClientSession` of a client, opened on first use, and its last duties.
+
+    Args:
+        own: the user's session, which is used and never closed; None opens one.
+    """
+
+    def __init__(self, own: aiohttp.ClientSession | None = None) -> None:
+        self._own = own
+        self._http = own
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._duties: set[asyncio.Task[None]] = set()
+
+    def http(self) -> aiohttp.ClientSession:
+        """The session.
+
+        Raises:
+            LocalProtocolError: the client is closed, or belongs to another event loop.
+        """
+        if self._closed:
+            raise LocalProtocolError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise LocalProtocolError(
+                "the client belongs to another event loop: build one client for each loop"
+            )
+        if self._http is None:
+            # Open streams hold their connections: a limit would let them starve each other.
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+        return self._http
+
+    def last_duty(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Work that must be done even if whoever asked for it is cancelled; `close` waits."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._duties.add(task)
+        task.add_done_callback(self._duties.discard)
+        return task
+
+    async def close(self, patience: float) -> None:
+        """Wait for the last duties, at most `patience` seconds, and close the connections."""
+        if self._closed:
+            return
+        if self._duties:
+            await asyncio.wait(self._duties, timeout=patience)
+            for task in self._duties:
+                task.cancel()
+        self._closed = True
+        if self._http is not None and self._own is None:
+            await self._http.close()
+
+
+class Body:
+    """The bytes of a streamed answer; `read` gives `b""` at its end.
+
+    Attributes:
+        waited: seconds from sending the request to the answer's beginning.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, waited: float) -> None:
+        self.waited = waited
+        self._response = response
+
+    async def read(self) -> bytes:
+        """The next bytes.
+
+        Raises:
+            StreamInterrupted: the connection broke.
+        """
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise StreamInterrupted(f"the stream broke: {_words(error)}") from error
+
+    def close(self) -> None:
+        """Drop the connection, or give it back where the answer was read to its end."""
+        self._response.close()
+
+
+class Session:
+    """One provider at one place with one key: executes operations."""
+
+    def __init__(self, provider: Provider, config: Config, pool: Pool) -> None:
+        self.provider = provider
+        self.config = config
+        self.pool = pool
+        self._unsupported: set[type[Operation[Any]]] = set()
+
+    async def call(self, operation: Operation[T]) -> T:
+        """Ask and decode the answer.
+
+        Raises:
+            AssistError: every failure is one of ours.
+        """
+        self._check_supported(operation)
+        request = self.provider.encode(operation)
+        timeouts = self.config.timeouts
+        clocks = aiohttp.ClientTimeout(
+            total=None, sock_connect=timeouts.connect, sock_read=timeouts.read
+        )
+        try:
+            async with _within(timeouts.total, TotalTimeout, "the call took longer than"):
+                response = await self._exchange(request, clocks)
+            self._raise_error(operation, response)
+            return self.provider.decode(operation, response)
+        except AssistError as error:
+            _locate(error, operation)
+            raise
+
+    async def open(self, operation: Operation[Any]) -> Body:
+        """Ask for a stream.
+
+        Raises:
+            AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
+        """
+        request = self.provider.encode(operation)
+        timeouts = self.config.timeouts
+        clocks = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        began = asyncio.get_running_loop().time()
+        try:
+            async with _within(timeouts.first_event, FirstEventTimeout, "no answer began within"):
+                response = await self._send(request, clocks)
+            try:
+                await self._check_stream(operation, response)
+            except BaseException:
+                response.close()
+                raise
+        except AssistError as error:
+            _locate(error, operation)
+            raise
+        return Body(response, asyncio.get_running_loop().time() - began)
+
+    async def _check_stream(
+        self, operation: Operation[Any], response: aiohttp.ClientResponse
+    ) -> None:
+        kind = response.headers.get("Content-Type", "")
+        if response.status == 200 and EVENT_STREAM in kind:
+            return
+        read = self.config.timeouts.read
+        async with _within(read, RequestTimeout, "the answer was not complete within"):
+            answer = await self._read(response)
+        self._raise_error(operation, answer)
+        raise RemoteProtocolError(
+            f"expected an event stream, got status {response.status} and {kind or 'no type'}"
+        )
+
+    async def _exchange(self, request: Request, clocks: aiohttp.ClientTimeout) -> Response:
+        response = await self._send(request, clocks)
+        try:
+            return await self._read(response)
+        finally:
+            response.release()
+
+    async def _send(
+        self, request: Request, clocks: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        config = self.config
+        headers = {
+            "User-Agent": USER_AGENT,
+            **self.provider.headers(config.key, config.workspace),
+            **config.headers,
+        }
+        if request.body is None:
+            headers.pop("Content-Type", None)
+        http = self.pool.http()
+        try:
+            response = await http.request(
+                request.method,
+                _url(config.base_url, request.path),
+                params=request.query or None,
+                data=request.body,
+                headers=headers,
+                timeout=clocks,
+                proxy=config.proxy,
+                ssl=config.ssl,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _translated(error, clocks) from error
+        if 300 <= response.status < 400:
+            host = urlsplit(response.headers.get("Location", "")).netloc or "the same host"
+            response.close()
+            raise UnexpectedRedirect(
+                f"the service redirects to {host}; redirects are not followed, since they would "
+                "carry the key elsewhere: check base_url"
+            )
+        return response
+
+    async def _read(self, response: aiohttp.ClientResponse) -> Response:
+        """A whole answer, bounded, and without the key should an error echo it."""
+        limit = self.config.limits.max_response_bytes
+        pieces, size = [], 0
+        try:
+            while piece := await response.content.readany():
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    response.close()
+                    raise ResponseTooLarge(
+                        f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
+                    )
+        except (aiohttp.ClientError, OSError) as error:
+            response.close()
+            raise _translated(error, None) from error
+        body = b"".join(pieces)
+        if response.status != 200:
+            body = body.replace(self.config.key.encode(), b"***")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Response(status=response.status, headers=headers, body=body)
+
+    def _raise_error(self, operation: Operation[Any], response: Response) -> None:
+        error = self.provider.error(operation, response)
+        if error is None:
+            return
+        if self.provider.unsupported(operation, error):
+            self._unsupported.add(type(operation))
+            raise self._unsupported_error(operation) from error
+        raise error
+
+    def _check_supported(self, operation: Operation[Any]) -> None:
+        if type(operation) in self._unsupported:
+            raise self._unsupported_error(operation)
+
+    def _unsupported_error(self, operation: Operation[Any]) -> UnsupportedOperation:
+        name = type(operation).__name__
+        return UnsupportedOperation(f"this {self.provider.name} service has no {name}")
+
+
+@asynccontextmanager
+async def _within(
+    seconds: float | None, late: type[AssistError], words: str
+) -> AsyncIterator[None]:
+    """A time limit whose error is ours; never open across a yield to the user."""
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except TimeoutError as error:
+        if not scope.expired():
+            raise
+        raise late(f"{words} {seconds} s") from error
+
+
+def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
+    """A foreign exception as one of ours."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        seconds = clocks.sock_connect if clocks else None
+        return ConnectError(f"no connection within {seconds} s")
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return RequestTimeout("the service was silent for longer than Timeouts.read")
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
+        return ConnectError(f"no connection: {_words(error)}")
+    if isinstance(error, aiohttp.InvalidURL):
+        return ConnectError("no connection: base_url is not a URL")
+    return TransportError(f"the connection broke before the answer was whole: {_words(error)}")
+
+
+def _words(error: Exception) -> str:
+    """What a foreign exception says; some say nothing."""
+    return str(error) or type(error).__name__
+
+
+def _locate(error: AssistError, operation: Operation[Any]) -> None:
+    error.located(
+        run_id=getattr(operation, "run_id", None), thread_id=getattr(operation, "thread_id", None)
+    )
+
+
+def _url(base: str, path: str) -> URL:
+    """The URL as it is: ids in the path are quoted already, and must not be quoted again."""
+    return URL(base.rstrip("/") + path, encoded=True)

@@ -1,0 +1,249 @@
+"""The iterator that users hold: a run's events over all its tool rounds, and its orderly end."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+from msgspec import Struct
+
+from aiodashassist.core.events import Event, MessageDelta
+from aiodashassist.core.models import Run
+from aiodashassist.core.operations import CancelRun
+from aiodashassist.core.result import RunResult, ending
+from aiodashassist.core.snapshot import Snapshot
+from aiodashassist.core.tooling import ToolCall, ToolOutput
+from aiodashassist.dispatch import Bench
+from aiodashassist.errors import AssistError, LocalProtocolError, ToolRoundsExceeded
+from aiodashassist.loop import Opening, RunLoop
+from aiodashassist.session import Session
+
+__all__ = ("RunStream", "StreamOptions", "TextStream")
+
+logger = logging.getLogger(__name__)
+
+
+class StreamOptions(Struct, frozen=True, kw_only=True):
+    """How a stream behaves.
+
+    Attributes:
+        bench: what tool calls work with; None leaves the calls to the user.
+        max_rounds: rounds of calls that are answered.
+        on_exit: what leaving early does to the remote run.
+    """
+
+    bench: Bench | None = None
+    max_rounds: int = 32
+    on_exit: Literal["cancel", "leave"] = "cancel"
+
+
+class RunStream:
+    """A run's events, over all its tool rounds: an async context manager and iterator.
+
+        async with client.threads.runs.stream(thread_id, assistant_id=...) as stream:
+            async for event in stream: ...
+            result = await stream.result()
+
+    Iterating raises transport and protocol errors, never a `RunError`: how a run ended, the events
+    tell and `result()` raises. Leaving the block early cancels the remote run. A stream may be
+    entered in one task, iterated in another and closed in a third.
+    """
+
+    def __init__(self, session: Session, opening: Opening, options: StreamOptions) -> None:
+        self._session = session
+        self._opening = opening
+        self._options = options
+        self._loop: RunLoop | None = None
+        self._failure: AssistError | None = None
+        self._busy = False
+        self._closed = False
+        self._last_duty: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._loop is not None:
+            raise LocalProtocolError("a stream can be entered once: ask for a new one")
+        self._loop = RunLoop(self._session, self._options.bench, self._options.max_rounds)
+        try:
+            await self._loop.begin(self._opening)
+        except BaseException as error:
+            if isinstance(error, AssistError):
+                self._failed(error)
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event.
+
+        Raises:
+            TransportError: the connection broke or a clock ran out; `text` has what came before.
+            ProtocolError: an event cannot be read, or must not come.
+            APIError: the service reported an error in the stream, or refused the tool outputs.
+        """
+        if self._busy:
+            raise LocalProtocolError("the stream is being iterated by another task")
+        if self._failure is not None:
+            raise self._failure
+        loop = self._entered
+        if self._closed:
+            raise StopAsyncIteration
+        self._busy = True
+        try:
+            event = await loop.next()
+        except AssistError as error:
+            if self._closed:  # by another task, while this one was reading
+                raise StopAsyncIteration from None
+            self._failed(error)
+            raise
+        finally:
+            self._busy = False
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The run so far."""
+        return self._entered.snapshot
+
+    @property
+    def pending_calls(self) -> tuple[ToolCall, ...]:
+        """The calls that wait for the user, after an iteration that ended with them."""
+        return self._entered.pending_calls
+
+    @property
+    def text_stream(self) -> "TextStream":
+        """The text alone, as it comes: an async iterator of `str`."""
+        return TextStream(self)
+
+    async def result(self) -> RunResult:
+        """Read to the end and say what the run came to.
+
+        Raises:
+            RunError: the run did not complete: RunFailed, RunExpired, RunCancelled,
+                RunIncomplete, ToolRoundsExceeded.
+            AssistError: whatever iterating raises.
+        """
+        async for _ in self:
+            pass
+        loop = self._entered
+        if loop.exceeded:
+            words = f"the run asked for more than {self._options.max_rounds} rounds of tool calls"
+            raise self._located(ToolRoundsExceeded(words, status=loop.machine.status))
+        result = loop.snapshot.result(loop.pending_calls)
+        if result is None or not loop.at_rest:
+            raise self._located(LocalProtocolError("the stream was closed before its run's end"))
+        error = ending(result, loop.machine.status)
+        if error is not None:
+            raise error
+        return result
+
+    async def submit(self, outputs: Sequence[ToolOutput]) -> None:
+        """Answer the `pending_calls`, all of them; the iteration can then go on.
+
+        Args:
+            outputs: one for each call; matched by `tool_call_id` (a call's `call_id` or `id`),
+                and by order where that is empty.
+
+        Raises:
+            LocalProtocolError: no calls are pending.
+            InvalidArgument: the outputs are not those of the calls.
+            AssistError: they could not be sent.
+        """
+        if not self.pending_calls or self._closed:
+            raise LocalProtocolError("no calls wait for outputs")
+        await self._entered.submit(outputs)
+
+    async def cancel(self) -> Run:
+        """Cancel the remote run; the stream goes on to its last event.
+
+        Raises:
+            LocalProtocolError: no event came yet, so that the run is not known.
+            UnsupportedOperation: the service cannot cancel runs.
+        """
+        loop = self._entered
+        if loop.machine.run_id is None:
+            raise LocalProtocolError("the run is not known before its first event")
+        return await self._session.call(
+            CancelRun(thread_id=loop.thread_id or "", run_id=loop.machine.run_id)
+        )
+
+    async def close(self) -> None:
+        """End it: tools are cancelled, the connection is dropped, the run cancelled remotely.
+
+        The last only if the run is not at rest and `on_exit` is "cancel". All of it is bounded by
+        `Timeouts.cancel`, and goes on even if the caller is cancelled meanwhile.
+        """
+        loop = self._loop
+        if not self._closed and loop is not None:
+            loop.drop()
+            tasks = loop.cancel_tasks()
+            if tasks or self._must_cancel(loop):
+                self._last_duty = self._session.pool.last_duty(self._wind_up(loop, tasks))
+        self._closed = True
+        if self._last_duty is not None:
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({self._last_duty})
+
+    @property
+    def _entered(self) -> RunLoop:
+        if self._loop is None:
+            raise LocalProtocolError("use `async with` before anything else, or it would leak")
+        return self._loop
+
+    def _must_cancel(self, loop: RunLoop) -> bool:
+        known = loop.machine.run_id is not None
+        return known and not loop.at_rest and self._options.on_exit == "cancel"
+
+    async def _wind_up(self, loop: RunLoop, tasks: set[asyncio.Task[Any]]) -> None:
+        patience = self._session.config.timeouts.cancel
+        if tasks:
+            _, stubborn = await asyncio.wait(tasks, timeout=patience)
+            if stubborn:
+                logger.warning("%d tools ignore that they were cancelled", len(stubborn))
+        if not self._must_cancel(loop):
+            return
+        try:
+            async with asyncio.timeout(patience):
+                await self.cancel()
+        except (AssistError, TimeoutError) as error:
+            logger.debug("run %s is left without being cancelled: %r", loop.machine.run_id, error)
+
+    def _failed(self, error: AssistError) -> None:
+        """Note an error, with all that is known of where it happened; iterating raises it again."""
+        self._failure = self._located(error)
+
+    def _located(self, error: AssistError) -> AssistError:
+        loop = self._entered
+        return error.located(
+            run_id=loop.machine.run_id, thread_id=loop.thread_id, text=loop.snapshot.text
+        )
+
+
+class TextStream:
+    """The text of a stream's messages, piece by piece, in order."""
+
+    def __init__(self, stream: RunStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            event = await self._stream.__anext__()
+            if isinstance(event, MessageDelta) and event.text:
+                return event.text
