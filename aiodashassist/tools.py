@@ -58,7 +58,7 @@ class Handler:
         timeout: float | None = None,
     ) -> None:
         self.function = function
-        self.name: str = name or getattr(function, "__name__", "")
+        self.name: str = name or str(getattr(function, "__name__", ""))
         if not NAME.fullmatch(self.name):
             raise InvalidArgument(
                 f"a tool's name has 1 to 64 letters, digits, _ and -: {self.name!r} does not; "

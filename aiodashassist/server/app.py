@@ -37,7 +37,7 @@ def make_app(desk: Desk, services: Sequence[Service], api_key: str | None) -> we
     app = web.Application(client_max_size=MAX_BODY)
     for service in services:
         handler = _Handler(desk, service, api_key)
-        app.router.add_route("*", service.prefix + "{path:/.*}", handler)
+        app.router.add_route("*", service.prefix + "{path:/.*}", handler.answer)
     return app
 
 
@@ -47,7 +47,7 @@ class _Handler:
         self._service = service
         self._api_key = api_key
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         request_id = str(uuid.uuid4())
         try:
             workspace, operation = await self._read(request)

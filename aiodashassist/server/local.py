@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from aiohttp import web
 
@@ -20,14 +20,13 @@ __all__ = ("LocalServer",)
 SHUTDOWN = 1.0  # seconds that open answers have to end, once all runs have
 
 
-C_co = TypeVar("C_co", covariant=True)
-C = TypeVar("C")
+class _Client(Protocol):
+    local_path: ClassVar[str]  # under which the service of this client is served
+
+    def __init__(self, **options: Any) -> None: ...
 
 
-class _ClientClass(Protocol[C_co]):
-    local_path: str  # under which the service of this client is served
-
-    def __call__(self, **options: Any) -> C_co: ...
+C = TypeVar("C", bound=_Client)
 
 
 class LocalServer:
@@ -87,7 +86,7 @@ class LocalServer:
         """The base URL for DashScope clients, the official SDK included."""
         return self.url + DashScopeService.prefix
 
-    def client(self, kind: _ClientClass[C], **options: Any) -> C:
+    def client(self, kind: type[C], **options: Any) -> C:
         """A client of this server; `options` are those of the client's class."""
         usual = {"base_url": self.url + kind.local_path, "api_key": self._api_key or "local"}
         return kind(**{**usual, **options})
