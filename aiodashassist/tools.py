@@ -210,12 +210,18 @@ class Toolset:
         return f"Toolset({', '.join(self._handlers)})"
 
 
-def handlers(tools: Toolset | Iterable[Toolset | Callable[..., Any]]) -> Toolset:
-    """The local handlers that a run is given."""
+def handlers(tools: Toolset | Iterable[object]) -> Toolset:
+    """The local handlers that a run is given.
+
+    Raises:
+        InvalidArgument: something that is no function, or two functions of one name.
+    """
     if isinstance(tools, Toolset):
         return tools
     joined = Toolset()
     for item in tools:
+        if not callable(item) and not isinstance(item, Toolset):
+            raise InvalidArgument(f"{type(item).__name__} is no function: it cannot be a tool")
         for handler in item if isinstance(item, Toolset) else Toolset(item):
             joined._add(handler)  # noqa: SLF001 (the same house)
     return joined
