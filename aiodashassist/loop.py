@@ -93,7 +93,11 @@ class RunLoop:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
         while not self._ended:
             self._check()
-            event = await self._step()
+            try:
+                event = await self._step()
+            except TransportError:
+                self._check()  # the total clock drops the connection: then that is the reason
+                raise
             if event is not None:
                 return event
         return None

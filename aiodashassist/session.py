@@ -125,9 +125,10 @@ class Body:
     def __init__(self, response: aiohttp.ClientResponse, waited: float) -> None:
         self.waited = waited
         self._response = response
+        self._closed = False
 
     async def read(self) -> bytes:
-        """The next bytes.
+        """The next bytes; all that arrived before the connection broke, then the error.
 
         Raises:
             StreamInterrupted: the connection broke.
@@ -135,11 +136,22 @@ class Body:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
+            if arrived := self._arrived():
+                return arrived
             raise StreamInterrupted(f"the stream broke: {_words(error)}") from error
 
     def close(self) -> None:
         """Drop the connection, or give it back where the answer was read to its end."""
+        self._closed = True
         self._response.close()
+
+    def _arrived(self) -> bytes:
+        """What aiohttp still holds of a broken connection: it raises first, and has no public way.
+
+        A run's last event and a reset often come in one tick: without this the event is lost.
+        """
+        take = getattr(self._response.content, "_read_nowait", None)
+        return b"" if take is None or self._closed else take(-1)
 
 
 class Session:

@@ -1,0 +1,200 @@
+"""The client: how it is built, and the one call for the common case."""
+
+import asyncio
+
+import pytest
+
+from aiodashassist import (
+    ConfigError,
+    DashScope,
+    InvalidArgument,
+    LocalProtocolError,
+    RunFailed,
+    ToolFinished,
+    ToolOutput,
+    Toolset,
+    tool,
+)
+from aiodashassist.server import LocalServer
+
+
+def base_url(client: DashScope) -> str:
+    """Where the client sends."""
+    return client._session.config.base_url
+
+
+@tool
+async def get_weather(city: str) -> str:
+    """Current weather of a city."""
+    return f"{city} 晴"
+
+
+@pytest.mark.parametrize(
+    ("region", "workspace", "host"),
+    [
+        (None, None, "https://dashscope.aliyuncs.com"),
+        ("cn", None, "https://dashscope.aliyuncs.com"),
+        ("cn-beijing", "ws", "https://dashscope.aliyuncs.com"),
+        ("intl", None, "https://dashscope-intl.aliyuncs.com"),
+        ("us", None, "https://dashscope-us.aliyuncs.com"),
+        ("eu-central-1", "ws", "https://ws.eu-central-1.maas.aliyuncs.com"),
+    ],
+)
+def test_a_region_has_its_host(region: str | None, workspace: str | None, host: str) -> None:
+    """Regions are those of dashscope.md §1.1."""
+    client = DashScope("sk-x", workspace, region=region)
+
+    assert base_url(client) == f"{host}/api/v1"
+
+
+@pytest.mark.parametrize("region", ["mars", "ap-southeast-1"])
+def test_an_unknown_region_or_one_that_needs_a_workspace_is_refused(region: str) -> None:
+    """A host that cannot be known is a ConfigError."""
+    with pytest.raises(ConfigError, match=region):
+        DashScope("sk-x", region=region)
+
+
+def test_the_environment_gives_base_url_and_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both variables are read; a region or URL that is given wins."""
+    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", "https://example.org/api/v1")
+    monkeypatch.setenv("DASHSCOPE_WORKSPACE_ID", "ws-env")
+
+    client = DashScope("sk-x")
+    assert base_url(client) == "https://example.org/api/v1"
+    assert client._session.config.workspace == "ws-env"
+    assert "intl" in base_url(DashScope("sk-x", region="intl"))
+    assert base_url(DashScope("sk-x", base_url="https://b.org")) == "https://b.org"
+
+
+async def test_ask_answers(client: DashScope, assistant_id: str) -> None:
+    """One call makes thread, message and run, calls the tools, and returns the result."""
+    answer = await client.ask(
+        '/call get_weather {"city": "杭州"}', assistant_id=assistant_id, tools=[get_weather]
+    )
+
+    assert answer.text == "get_weather -> 杭州 晴"
+    assert answer.usage is not None
+    assert answer.message is not None
+    assert answer.message.text == answer.text
+    assert [call.output for call in answer.tool_calls] == ["杭州 晴"]
+    assert answer.thread_id is not None
+    messages = await client.threads.messages.list(answer.thread_id, order="asc")
+    assert [message.role for message in messages.data] == ["user", "assistant"]
+
+
+async def test_ask_goes_on_with_a_thread(client: DashScope, assistant_id: str) -> None:
+    """`thread_id=` continues a conversation."""
+    first = await client.ask("一", assistant_id=assistant_id)
+    second = await client.ask("二", assistant_id=assistant_id, thread_id=first.thread_id)
+
+    assert second.thread_id == first.thread_id
+    assert first.thread_id is not None
+    messages = [m.text async for m in client.threads.messages.list(first.thread_id, order="asc")]
+    assert messages == ["一", "一", "二", "二"]
+
+
+async def test_ask_raises_how_a_run_ended(client: DashScope, assistant_id: str) -> None:
+    """A failed run is RunFailed with its code, its ids and the text that came before."""
+    with pytest.raises(RunFailed, match="server_error: too warm") as caught:
+        await client.ask("/say half\n/fail server_error too warm", assistant_id=assistant_id)
+
+    error = caught.value
+    assert (error.code, error.status, error.text) == ("server_error", "failed", "half")
+    assert error.run_id is not None
+    assert error.thread_id is not None
+    assert error.request_id is not None
+
+
+async def test_ask_leaves_calls_to_a_caller_without_tools(
+    client: DashScope, assistant_id: str
+) -> None:
+    """With no tools anywhere the result has `pending_calls`, and the run goes on waiting."""
+    result = await client.ask("/call f {}", assistant_id=assistant_id)
+
+    assert [call.name for call in result.pending_calls] == ["f"]
+    assert result.thread_id is not None
+    outputs = [ToolOutput(tool_call_id=result.pending_calls[0].id, output="1")]
+    run = await client.threads.runs.submit_tool_outputs(
+        result.thread_id, result.run.id, tool_outputs=outputs
+    )
+    assert run.status == "in_progress"
+
+
+async def test_the_clients_tools_serve_runs_that_name_none(server: LocalServer) -> None:
+    """`tools=` of the client is the default; `tools=None` of a run leaves calls to the caller."""
+    tools = Toolset(get_weather)
+    async with server.client(DashScope, tools=tools) as client:
+        made = await client.assistants.create(model="qwen-max", tools=tools)
+        question = '/call get_weather {"city": "x"}'
+        assert (await client.ask(question, assistant_id=made.id)).text == "get_weather -> x 晴"
+        result = await client.ask(question, assistant_id=made.id, tools=None)
+
+    assert result.pending_calls != ()
+
+
+async def test_two_hundred_runs_with_tools_share_one_client(
+    client: DashScope, assistant_id: str
+) -> None:
+    """200 concurrent runs complete, each with its own output, and one task is left after."""
+    question = '/call get_weather {{"city": "{}"}}'
+
+    async def one(number: int) -> str:
+        asked = question.format(number)
+        result = await client.ask(asked, assistant_id=assistant_id, tools=[get_weather])
+        return result.text
+
+    texts = await asyncio.gather(*(one(number) for number in range(200)))
+
+    assert texts == [f"get_weather -> {number} 晴" for number in range(200)]
+
+
+def test_after_a_crowd_one_task_is_left() -> None:
+    """When server and client are closed, only the test's own task remains."""
+
+    async def main() -> int:
+        async with LocalServer() as server, server.client(DashScope) as client:
+            made = await client.assistants.create(model="qwen-max")
+            question = '/call get_weather {"city": "x"}'
+            asks = (
+                client.ask(question, assistant_id=made.id, tools=[get_weather])
+                for _ in range(50)
+            )
+            await asyncio.gather(*asks)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(main()) == 1
+
+
+async def test_a_stream_on_a_new_thread_calls_tools(client: DashScope, assistant_id: str) -> None:
+    """`client.stream` takes what `ask` takes and gives the stream."""
+    question = '/call get_weather {"city": "x"}'
+    async with client.stream(question, assistant_id=assistant_id, tools=[get_weather]) as stream:
+        finished = [event async for event in stream if isinstance(event, ToolFinished)]
+
+    assert [event.output.output for event in finished] == ["x 晴"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"concurrency": 0, "tools": [get_weather]}, "concurrency"),
+        ({"on_exit": "explode"}, "on_exit"),
+        ({"tools": ["get_weather"]}, "no function"),
+    ],
+)
+async def test_nonsense_is_refused_before_anything_is_sent(
+    client: DashScope, options: dict[str, object], words: str
+) -> None:
+    """Options that cannot be meant are InvalidArgument when the stream is made."""
+    with pytest.raises(InvalidArgument, match=words):
+        client.stream("x", assistant_id="a", **options)  # type: ignore[arg-type]
+
+
+async def test_a_closed_client_cannot_stream(server: LocalServer) -> None:
+    """A stream of a closed client is told so when it is entered."""
+    client = server.client(DashScope)
+    await client.close()
+
+    with pytest.raises(LocalProtocolError, match="closed"):
+        async with client.stream("x", assistant_id="a"):
+            pass

@@ -1,0 +1,92 @@
+"""Where the key comes from, and that it does not travel in the clear."""
+
+from pathlib import Path
+
+import pytest
+
+from aiodashassist import ConfigError, DashScope
+from aiodashassist.keys import check_transport, dashscope_key, first
+
+
+def test_the_key_is_looked_up_in_the_official_order(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Argument, variable, named file, file in the home directory (dashscope.md §1.2)."""
+    home = tmp_path / ".dashscope"
+    home.mkdir()
+    (home / "api_key").write_text("sk-home\n")
+    assert dashscope_key(None) == "sk-home"
+
+    named = tmp_path / "named"
+    named.write_text(" sk-named ")
+    monkeypatch.setenv("DASHSCOPE_API_KEY_FILE_PATH", str(named))
+    assert dashscope_key(None) == "sk-named"
+
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "sk-variable")
+    assert dashscope_key(None) == "sk-variable"
+    assert dashscope_key("") == "sk-variable"
+    assert dashscope_key("sk-given") == "sk-given"
+
+
+def test_no_key_is_a_config_error_when_the_client_is_built() -> None:
+    """A missing key is told at once, with what to do."""
+    with pytest.raises(ConfigError, match="DASHSCOPE_API_KEY"):
+        DashScope()
+
+
+@pytest.mark.parametrize("key", ["sk\nX-Evil: 1", "sk 1", "密钥", "sk\x00", "  "])
+def test_what_cannot_be_a_key_is_refused(key: str) -> None:
+    """A key with line breaks, blanks or other scripts never reaches a header; it is not shown."""
+    with pytest.raises(ConfigError) as caught:
+        dashscope_key(key)
+
+    assert key.strip() == "" or key not in str(caught.value)
+
+
+def test_a_key_file_that_is_no_text_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An unreadable file is as good as no file."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("DASHSCOPE_API_KEY_FILE_PATH", str(tmp_path / "binary"))
+
+    with pytest.raises(ConfigError):
+        dashscope_key(None)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://example.org/api", "http://127.0.0.1:1", "http://localhost/x", "http://[::1]:8642"],
+)
+def test_https_and_loopback_are_allowed(url: str) -> None:
+    """The key may travel encrypted, or not leave the machine."""
+    check_transport(url, allow_http=False)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://example.org", "unencrypted"),
+        ("http://127.0.0.1.example.org", "unencrypted"),
+        ("ftp://example.org", "URL"),
+        ("example.org", "URL"),
+        ("http://", "URL"),
+    ],
+)
+def test_a_key_in_the_clear_and_a_url_that_is_none_are_refused(url: str, words: str) -> None:
+    """Plain http to another host, and what is no http URL, is a ConfigError."""
+    with pytest.raises(ConfigError, match=words):
+        check_transport(url, allow_http=False)
+
+
+def test_plain_http_can_be_allowed() -> None:
+    """`allow_http=True` is the caller's decision."""
+    check_transport("http://example.org", allow_http=True)
+    DashScope("sk-x", base_url="http://example.org", allow_http=True)
+
+
+def test_what_is_given_wins_over_the_environment() -> None:
+    """An empty text counts as nothing given."""
+    assert first("given", "V", {"V": "set"}) == "given"
+    assert first("", "V", {"V": "set"}) == "set"
+    assert first(None, "V", {"V": ""}) is None

@@ -1,0 +1,396 @@
+"""The session: what leaves, what comes back, and what every failure becomes."""
+
+import asyncio
+import json
+import ssl
+from typing import Any
+
+import aiohttp
+import pytest
+from aioresponses import CallbackResult, aioresponses
+
+from aiodashassist import DashScope, Limits, Timeouts
+from aiodashassist.core import operations as ops
+from aiodashassist.errors import (
+    APIError,
+    AssistError,
+    AuthenticationError,
+    BadRequest,
+    ConnectError,
+    DecodeError,
+    FirstEventTimeout,
+    LocalProtocolError,
+    NotFound,
+    RemoteProtocolError,
+    RequestTimeout,
+    ResponseTooLarge,
+    StreamInterrupted,
+    TotalTimeout,
+    TransportError,
+    UnexpectedRedirect,
+    UnsupportedOperation,
+)
+from aiodashassist.session import Body, Session
+from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
+
+KEY = "sk-very-secret-0123456789"
+THREAD = b'{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"request_id":"req"}'
+# A POST: aiohttp asks a second time by itself when an idempotent request meets a dead connection.
+OPERATION = ops.UpdateThread(thread_id="thread_1", params={"metadata": {}})
+RUN = ops.CreateRun(thread_id="thread_1", params={"assistant_id": "a"}, stream=True)
+
+
+def made(url: str, **options: Any) -> DashScope:
+    """A client of a raw server."""
+    return DashScope(KEY, base_url=url + "/api/v1", **options)
+
+
+def session_of(client: DashScope) -> Session:
+    """The client's session, to ask it operations directly."""
+    return client._session
+
+
+async def silent(_request: Received, _writer: Writer) -> None:
+    """Answers nothing, for ever."""
+    await asyncio.Event().wait()
+
+
+async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> AssistError:
+    """The error that a call ends in when the service answers so; the client works afterwards."""
+    answers = [answer, answering(whole(THREAD))]
+
+    async def first_then_good(request: Received, writer: Writer) -> None:
+        await (answers.pop(0) if len(answers) > 1 else answers[0])(request, writer)
+
+    async with RawServer(first_then_good) as server, made(server.url, **options) as client:
+        session = session_of(client)
+        call = session.open(operation) if operation is RUN else session.call(operation)
+        with pytest.raises(AssistError) as caught:
+            await call
+        later = made(server.url, session=session.pool.http())
+        assert (await later.threads.retrieve("thread_1")).id == "thread_1"
+    return caught.value
+
+
+async def test_a_request_has_key_workspace_and_the_headers_of_the_wire() -> None:
+    """Authorization, workspace, Accept and Content-Type are as the official SDK sends them."""
+    async with (
+        RawServer(answering(whole(THREAD))) as server,
+        made(server.url, workspace="ws", headers={"X-Mine": "1"}) as client,
+    ):
+        await client.threads.create(metadata={"名": "值"})
+        request = server.requests[0]
+
+    assert request.line == "POST /api/v1/threads HTTP/1.1"
+    assert json.loads(request.body) == {"metadata": {"名": "值"}}
+    expected = {
+        "authorization": f"bearer {KEY}",
+        "x-dashscope-workspace": "ws",
+        "accept": "application/json; charset=utf-8",
+        "content-type": "application/json; charset=utf-8",
+        "user-agent": "aiodashassist",
+        "x-mine": "1",
+    }
+    assert expected.items() <= request.headers.items()
+
+
+async def test_a_request_without_a_body_has_no_content_type() -> None:
+    """Reading and cancelling send no body, and do not claim one."""
+    async with RawServer(answering(whole(THREAD))) as server, made(server.url) as client:
+        await client.threads.retrieve("thread_1")
+
+    assert "content-type" not in server.requests[0].headers
+    assert server.requests[0].body == b""
+
+
+async def test_an_id_cannot_leave_its_place_in_the_path() -> None:
+    """Slashes, dots and question marks of an id are quoted, and quoted once."""
+    async with RawServer(answering(whole(THREAD))) as server, made(server.url) as client:
+        await client.threads.retrieve("../a?b=c/名%41")
+
+    assert server.requests[0].line == (
+        "GET /api/v1/threads/..%2Fa%3Fb%3Dc%2F%E5%90%8D%2541 HTTP/1.1"
+    )
+
+
+def refusal(status: str, code: str, message: str) -> Any:
+    """An error answer of the service."""
+    body = json.dumps({"code": code, "message": message, "request_id": "req"}).encode()
+    return answering(whole(body, status))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (refusal("400 Bad", "InvalidParameter", "Model not exist."), NotFound, "not exist"),
+        (refusal("401 No", "InvalidApiKey", "Invalid API-key."), AuthenticationError, "API-key"),
+        (answering(whole(b"<html>gone</html>", "502 Bad")), APIError, "<html>"),
+        (answering(whole(b"<html>", kind="text/html")), DecodeError, "JSON"),
+        (answering(whole(b"[" * 100_000)), DecodeError, "JSON"),
+        (answering(whole(b"\xff\xfe")), DecodeError, "JSON"),
+        (answering(whole(b"null")), DecodeError, "object"),
+        (answering(head(length=1000) + b"{", close=True), TransportError, "whole"),
+        (answering(head() + chunk(b"{"), close=True), TransportError, "whole"),
+        (answering(close=True), TransportError, "before the answer"),
+        (answering(b"nonsense\r\n\r\n", close=True), TransportError, "before the answer"),
+        (
+            answering(b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/x\r\n\r\n"),
+            UnexpectedRedirect,
+            "evil.example",
+        ),
+    ],
+)
+async def test_every_bad_answer_is_an_error_of_ours(
+    answer: Any, kind: type[AssistError], words: str
+) -> None:
+    """Whatever comes instead of an answer ends in our own class, and the client is usable."""
+    error = await failure(answer)
+
+    assert isinstance(error, kind)
+    assert words in str(error)
+    assert error.thread_id == "thread_1"
+
+
+async def test_an_answer_beyond_the_limit_is_not_read() -> None:
+    """`Limits.max_response_bytes` bounds an answer, whatever its head says."""
+    error = await failure(
+        answering(head(length=1 << 30) + b"x" * 5000, close=True),
+        limits=Limits(max_response_bytes=1000),
+    )
+
+    assert isinstance(error, ResponseTooLarge)
+
+
+async def test_a_silent_service_is_a_request_timeout() -> None:
+    """`Timeouts.read` bounds the silence of an answer."""
+    error = await failure(silent, timeouts=Timeouts(read=0.05))
+
+    assert isinstance(error, RequestTimeout)
+    assert isinstance(error, TimeoutError)
+
+
+async def test_total_bounds_the_whole_call() -> None:
+    """`Timeouts.total` ends a call that is neither silent nor done."""
+    error = await failure(silent, timeouts=Timeouts(total=0.05))
+
+    assert isinstance(error, TotalTimeout)
+    assert "0.05 s" in str(error)
+
+
+async def test_a_stream_whose_answer_does_not_begin_is_a_first_event_timeout() -> None:
+    """`Timeouts.first_event` counts from the request on."""
+    error = await failure(silent, RUN, timeouts=Timeouts(first_event=0.05))
+
+    assert isinstance(error, FirstEventTimeout)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (refusal("400 Bad", "InvalidParameter", "Nonsense."), BadRequest),
+        (answering(whole(b'{"code":"InternalError","message":"x"}')), APIError),
+        (answering(whole(b"<html>", kind="text/html")), RemoteProtocolError),
+        (answering(whole(b"data:1\n\n", "201 Created", "text/event-stream")), RemoteProtocolError),
+    ],
+)
+async def test_what_is_no_stream_is_an_error_and_not_an_empty_stream(
+    answer: Any, kind: type[AssistError]
+) -> None:
+    """A JSON error, HTML or another status where a stream was asked for is told."""
+    assert isinstance(await failure(answer, RUN), kind)
+
+
+async def test_a_refusal_that_does_not_end_is_a_request_timeout() -> None:
+    """A stream refused with a body that stops coming is not waited for without limit."""
+    error = await failure(
+        answering(head("400 Bad", length=100) + b"{"), RUN, timeouts=Timeouts(read=0.05)
+    )
+
+    assert isinstance(error, RequestTimeout)
+
+
+async def test_a_refused_connection_is_a_connect_error() -> None:
+    """Nobody listening is a ConnectError that says where."""
+    async with RawServer(silent) as server:
+        url = server.url
+    async with made(url) as client:
+        with pytest.raises(ConnectError, match="no connection"):
+            await client.threads.retrieve("thread_1")
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        aiohttp.ConnectionTimeoutError("connect"),
+        aiohttp.ServerDisconnectedError(),
+        aiohttp.ClientPayloadError("cut"),
+        aiohttp.InvalidURL("x"),
+        ConnectionResetError("reset"),
+        ssl.SSLError("tls"),
+        ValueError("a header with a line break"),
+    ],
+)
+async def test_no_foreign_exception_escapes(foreign: Exception) -> None:
+    """What aiohttp and the system raise becomes ours, with the cause kept."""
+    with aioresponses() as mocked:
+        mocked.get("https://dashscope.aliyuncs.com/api/v1/threads/t", exception=foreign)
+        async with DashScope(KEY) as client:
+            with pytest.raises(TransportError) as caught:
+                await client.threads.retrieve("t")
+
+    assert caught.value.__cause__ is foreign
+
+
+async def test_the_key_is_in_no_error_even_if_the_service_echoes_it() -> None:
+    """A body that quotes the key is shown without it."""
+    error = await failure(refusal("401 No", "InvalidApiKey", f"bad key {KEY} given"))
+
+    assert KEY not in str(error) + repr(error)
+    assert "bad key *** given" in str(error)
+
+
+async def test_neither_client_nor_config_shows_the_key() -> None:
+    """No repr holds the key or headers."""
+    async with made("https://example.org", headers={"X-Token": "hush"}) as client:
+        shown = repr(client) + repr(session_of(client).config) + repr(vars(client))
+
+    assert KEY not in shown
+    assert "hush" not in shown
+
+
+async def test_a_call_the_service_does_not_have_is_tried_once() -> None:
+    """Cancelling on a service without that endpoint is unsupported, and remembered (§7.1)."""
+    async with (
+        RawServer(refusal("400 Bad", "InvalidParameter", "Invalid URL provided.")) as server,
+        made(server.url) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(UnsupportedOperation, match="DashScope"):
+                await client.threads.runs.cancel("t", "r")
+
+    assert len(server.requests) == 1
+
+
+async def test_cancelling_an_unknown_run_is_not_found() -> None:
+    """A missing run says nothing about the endpoint (§7.1)."""
+    words = "The specified run has been deleted or does not exist."
+    async with (
+        RawServer(refusal("400 Bad", "InvalidParameter", words)) as server,
+        made(server.url) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                await client.threads.runs.cancel("t", "r")
+
+    assert len(server.requests) == 2
+
+
+async def test_a_closed_client_says_closed() -> None:
+    """Using a client after `close` is told plainly; closing twice is no error."""
+    client = made("http://127.0.0.1:9")
+    await client.close()
+    await client.close()
+
+    with pytest.raises(LocalProtocolError, match="closed"):
+        await client.threads.retrieve("t")
+
+
+def test_a_second_event_loop_says_loop() -> None:
+    """A client belongs to the loop it was first used in."""
+
+    async def use(client: DashScope) -> None:
+        with pytest.raises(ConnectError):
+            await client.threads.retrieve("t")
+
+    async def use_again(client: DashScope) -> None:
+        with pytest.raises(LocalProtocolError, match="loop"):
+            await client.threads.retrieve("t")
+
+    client = made("http://127.0.0.1:9")
+    with asyncio.Runner() as runner:
+        runner.run(use(client))
+        with asyncio.Runner() as other:
+            other.run(use_again(client))
+        runner.run(client.close())
+
+
+async def test_the_users_own_session_is_used_and_not_closed() -> None:
+    """A session that was given stays open."""
+    async with RawServer(answering(whole(THREAD))) as server, aiohttp.ClientSession() as own:
+        async with made(server.url, session=own) as client:
+            await client.threads.retrieve("thread_1")
+
+        assert session_of(client).pool.http is not None
+        assert not own.closed
+
+
+async def test_close_waits_for_last_duties_but_not_for_ever() -> None:
+    """Work that must still be done is waited for, bounded by `Timeouts.cancel`."""
+    client = made("http://127.0.0.1:9", timeouts=Timeouts(cancel=0.05))
+    pool = session_of(client).pool
+    done = []
+
+    async def short() -> None:
+        await asyncio.sleep(0)
+        done.append("short")
+
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
+    pool.last_duty(short())
+    task = pool.last_duty(endless())
+    await client.close()
+
+    assert done == ["short"]
+    assert task.cancelling()
+
+
+async def test_a_broken_stream_body_is_an_interruption() -> None:
+    """A connection that ends inside a chunked answer is StreamInterrupted."""
+    async with (
+        RawServer(answering(STREAM, chunk(b"data:1\n\n"), close=True)) as server,
+        made(server.url) as client,
+    ):
+        body = await session_of(client).open(RUN)
+        first = await body.read()
+        with pytest.raises(StreamInterrupted):
+            await body.read()
+        body.close()
+
+    assert isinstance(body, Body)
+    assert first == b"data:1\n\n"
+
+
+async def test_a_stream_body_ends_with_nothing() -> None:
+    """The end of an answer reads as `b""`, and the connection serves the next request."""
+    async with (
+        RawServer(answering(STREAM, chunk(b"data:1\n\n"), END)) as server,
+        made(server.url) as client,
+    ):
+        session = session_of(client)
+        for _ in range(2):
+            body = await session.open(RUN)
+            pieces = [await body.read(), await body.read()]
+            body.close()
+            assert pieces == [b"data:1\n\n", b""]
+        connector = session.pool.http().connector
+
+    assert connector is not None
+    assert len(server.requests) == 2
+
+
+async def test_requests_are_sent_exactly_once() -> None:
+    """A POST whose answer is lost is not repeated behind the caller's back."""
+    calls: list[str] = []
+
+    def answer(url: Any, **_: Any) -> CallbackResult:
+        calls.append(str(url))
+        raise aiohttp.ServerDisconnectedError
+
+    with aioresponses() as mocked:
+        mocked.post("https://dashscope.aliyuncs.com/api/v1/threads", callback=answer, repeat=True)
+        async with DashScope(KEY) as client:
+            with pytest.raises(TransportError):
+                await client.threads.create()
+
+    assert len(calls) == 1

@@ -1,0 +1,671 @@
+"""Streams against the local server on a real socket, and against servers that misbehave."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aiodashassist import (
+    DashScope,
+    DecodeError,
+    ErrorEvent,
+    Event,
+    FirstEventTimeout,
+    IdleTimeout,
+    InvalidArgument,
+    Limits,
+    LocalProtocolError,
+    MessageDelta,
+    MessageEvent,
+    RemoteProtocolError,
+    ResponseTooLarge,
+    Run,
+    RunCancelled,
+    RunEvent,
+    RunExpired,
+    RunIncomplete,
+    ServerError,
+    StreamInterrupted,
+    Timeouts,
+    ToolContext,
+    ToolFinished,
+    ToolOutput,
+    ToolRoundsExceeded,
+    ToolStarted,
+    TotalTimeout,
+    UnknownEvent,
+    tool,
+)
+from aiodashassist.core.models import TERMINAL
+from aiodashassist.server import LocalServer
+from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk
+
+SECRET = "hunter2-token"
+
+
+@tool
+async def echo(text: str) -> str:
+    """Give back the text."""
+    return text
+
+
+async def status_of(client: DashScope, run: Run) -> str:
+    """The run's status as the server has it."""
+    return (await client.threads.runs.retrieve(run.thread_id or "", run.id)).status
+
+
+def names(events: list[Event]) -> list[str]:
+    """The wire's names, and the classes of our own events."""
+    return [event.name or type(event).__name__ for event in events]
+
+
+MESSAGE = [
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.delta",
+    "thread.message.delta",
+    "thread.message.completed",
+    "thread.run.step.completed",
+    "thread.run.completed",
+]
+
+
+async def test_a_plain_run_has_the_order_of_the_wire(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Events come in the order of dashscope.md §5.5; the text is the joined deltas."""
+    async with client.stream("你好😀", assistant_id=assistant_id) as stream:
+        events = [event async for event in stream]
+        result = await stream.result()
+
+    begin = ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
+    assert names(events) == begin + MESSAGE
+    assert result.text == "你好😀"
+    assert result.run.status == "completed"
+    assert len(result.steps) == 1
+
+
+async def test_one_iteration_spans_every_tool_round(client: DashScope, assistant_id: str) -> None:
+    """Started and finished tools stand between the streams of the rounds, in one iteration."""
+    question = '/call echo {"text": "a"}\n/then\n/call echo {"text": "b"}'
+    async with client.stream(question, assistant_id=assistant_id, tools=[echo]) as stream:
+        events = [event async for event in stream]
+        result = await stream.result()
+
+    round_ = [
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.run.requires_action",
+        "ToolStarted",
+        "ToolFinished",
+        "thread.run.step.completed",
+        "thread.run.queued",
+        "thread.run.in_progress",
+    ]
+    begin = ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
+    assert [n for n in names(events) if n != "thread.message.delta"] == [
+        n for n in begin + round_ + round_ + MESSAGE if n != "thread.message.delta"
+    ]
+    assert [call.output for call in result.tool_calls] == ["a", "b"]
+    assert len(set(result.request_ids)) == 3
+
+
+async def test_create_and_stream_begins_with_the_thread(
+    client: DashScope, assistant_id: str
+) -> None:
+    """A thread and a run in one request: `thread.created` comes first."""
+    async with client.threads.create_and_stream(
+        assistant_id=assistant_id,
+        thread={"messages": [{"role": "user", "content": "hi"}], "metadata": {"k": "v"}},
+    ) as stream:
+        events = [event async for event in stream]
+        thread = stream.snapshot.thread
+
+    assert names(events)[:2] == ["thread.created", "thread.run.created"]
+    assert thread is not None
+    assert thread.metadata == {"k": "v"}
+
+
+@pytest.mark.parametrize("empty", [True, False])
+async def test_identical_rounds_are_two_executions(empty: bool) -> None:  # noqa: FBT001
+    """Two identical rounds in a row run twice, with empty call ids too; ids stay unique."""
+    made: list[str] = []
+
+    @tool
+    def note(ctx: ToolContext[list[str]], text: str) -> str:
+        """Note the call."""
+        ctx.deps.append(ctx.call_id)
+        return text
+
+    async with (
+        LocalServer(empty_call_ids=empty) as server,
+        server.client(DashScope) as client,
+    ):
+        assistant = await client.assistants.create(model="qwen-max")
+        question = '/call note {"text": "x"}\n/then\n/call note {"text": "x"}'
+        result = await client.ask(question, assistant_id=assistant.id, tools=[note], deps=made)
+
+    assert len(made) == len(set(made)) == 2
+    assert all(made)
+    assert [call.output for call in result.tool_calls] == ["x", "x"]
+    assert all((call.id == "") is empty for call in result.tool_calls)
+
+
+async def test_every_failing_tool_gives_one_short_output_and_the_run_completes(
+    server: LocalServer, client: DashScope, assistant_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Bad arguments, unknown tools, crashes and timeouts become text; no secret is on the wire."""
+
+    @tool
+    def crash() -> str:
+        """Crash."""
+        raise RuntimeError(SECRET)
+
+    @tool(timeout=0.01)
+    async def slow() -> str:
+        """Take too long."""
+        await asyncio.Event().wait()
+        return "never"
+
+    calls = ['echo {"text": 1}', "echo {broken", "nobody {}", "crash", "slow"]
+    question = "\n".join(f"/call {call}" for call in calls)
+    with caplog.at_level(logging.ERROR):
+        async with client.stream(
+            question, assistant_id=assistant_id, tools=[echo, crash, slow]
+        ) as stream:
+            finished = [event async for event in stream if isinstance(event, ToolFinished)]
+            result = await stream.result()
+
+    outputs = {event.call.call_id: event.output.output for event in finished}
+    assert len(outputs) == len(calls)
+    lines = result.text.split("\n")
+    assert "Expected `str`, got `int`" in lines[0]
+    assert "invalid arguments" in lines[1]
+    assert "there is no tool 'nobody'" in lines[2]
+    assert lines[3] == 'crash -> {"error":"crash failed"}'
+    assert "timed out after 0.01 s" in lines[4]
+    stored = repr(server.store.__dict__)
+    assert "nobody" in stored
+    assert SECRET not in stored
+    errors = [str(event.error) for event in finished if event.call.name == "crash"]
+    assert errors == [SECRET]
+    assert SECRET in caplog.text
+
+
+async def test_calls_are_left_to_the_user_who_has_no_tools(
+    client: DashScope, assistant_id: str
+) -> None:
+    """The iteration ends with `pending_calls`; after `submit` it goes on to the end."""
+    question = '/call a {"n": 1}\n/call b {}\n/then\n/call c {}'
+    async with client.stream(question, assistant_id=assistant_id, tools=None) as stream:
+        first = [event async for event in stream]
+        a, b = stream.pending_calls
+        with pytest.raises(InvalidArgument):
+            await stream.submit([ToolOutput(output="only one")])
+        await stream.submit(
+            [
+                ToolOutput(tool_call_id=b.call_id, output="B"),
+                ToolOutput(tool_call_id=a.id, output="A"),
+            ]
+        )
+        second = [event async for event in stream]
+        await stream.submit([ToolOutput(output="C")])
+        result = await stream.result()
+
+    assert names(first)[-1] == names(second)[-1] == "thread.run.requires_action"
+    assert [(call.name, call.output) for call in result.tool_calls] == [
+        ("a", "A"),
+        ("b", "B"),
+        ("c", "C"),
+    ]
+    assert result.text == "c -> C"
+
+
+async def test_a_run_that_waits_for_its_user_is_not_cancelled(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Leaving a stream with pending calls leaves the run waiting."""
+    async with client.stream("/call a {}", assistant_id=assistant_id) as stream:
+        result = await stream.result()
+
+    assert await status_of(client, result.run) == "requires_action"
+
+
+@pytest.mark.parametrize(("on_exit", "expected"), [("cancel", True), ("leave", False)])
+async def test_leaving_early_cancels_the_remote_run(
+    client: DashScope, assistant_id: str, on_exit: Any, expected: bool  # noqa: FBT001
+) -> None:
+    """Leaving the block cancels the run, unless `on_exit="leave"`."""
+    async with client.stream(
+        "/say begun\n/wait 30", assistant_id=assistant_id, on_exit=on_exit
+    ) as stream:
+        async for text in stream.text_stream:
+            assert text == "begu"
+            break
+        run = stream.snapshot.run
+    assert run is not None
+
+    assert (await status_of(client, run) == "cancelled") is expected
+
+
+async def test_leaving_during_a_round_cancels_its_tools(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Tools at work are cancelled and waited for when the block is left."""
+    ended: list[str] = []
+
+    @tool
+    async def endless() -> str:
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+        return ""
+
+    async with client.stream("/call endless", assistant_id=assistant_id, tools=[endless]) as s:
+        async for event in s:
+            if isinstance(event, ToolStarted):
+                break
+        run = s.snapshot.run
+        await asyncio.sleep(0)
+    assert run is not None
+
+    assert ended == ["endless"]
+    assert await status_of(client, run) == "cancelled"
+
+
+async def test_cancel_ends_the_stream_with_its_event(client: DashScope, assistant_id: str) -> None:
+    """`cancel()` is the run's end, not the stream's: the events still come; `result` raises."""
+    async with client.stream("/say x\n/wait 30", assistant_id=assistant_id) as stream:
+        statuses = []
+        async for event in stream:
+            if isinstance(event, MessageDelta):
+                await stream.cancel()
+            if isinstance(event, RunEvent):
+                statuses.append(event.status)
+        with pytest.raises(RunCancelled) as caught:
+            await stream.result()
+
+    assert statuses[-2:] == ["cancelling", "cancelled"]
+    assert caught.value.text == "x"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "status"),
+    [("/expire", RunExpired, "expired"), ("/incomplete", RunIncomplete, "incomplete")],
+)
+async def test_iterating_tells_an_ending_and_result_raises_it(
+    client: DashScope, assistant_id: str, line: str, kind: type[Exception], status: str
+) -> None:
+    """Iterating never raises a RunError; `result` does, with the text."""
+    async with client.stream(f"/say so far\n{line}", assistant_id=assistant_id) as stream:
+        events = [event async for event in stream]
+        with pytest.raises(kind) as caught:
+            await stream.result()
+
+    assert isinstance(events[-1], RunEvent)
+    assert events[-1].status == status
+    assert caught.value.text == "so far"  # type: ignore[attr-defined]
+
+
+async def test_outputs_that_never_come_expire_the_run() -> None:
+    """A run waits for its outputs only so long; the submission is then refused."""
+    async with (
+        LocalServer(expire_after=0) as server,
+        server.client(DashScope) as client,
+    ):
+        assistant = await client.assistants.create(model="qwen-max")
+        async with client.stream("/call a {}", assistant_id=assistant.id) as stream:
+            async for _ in stream:
+                pass
+            run = stream.snapshot.run
+            assert run is not None
+            while await status_of(client, run) not in TERMINAL:
+                await asyncio.sleep(0)
+            with pytest.raises(Exception, match="expired"):
+                await stream.submit([ToolOutput(output="late")])
+
+
+async def test_rounds_are_bounded(client: DashScope, assistant_id: str) -> None:
+    """More rounds than `max_rounds` end the iteration; the run is cancelled, `result` raises."""
+    question = '/call echo {"text": "a"}\n/then\n/call echo {"text": "b"}'
+    async with client.stream(
+        question, assistant_id=assistant_id, tools=[echo], max_rounds=1
+    ) as stream:
+        with pytest.raises(ToolRoundsExceeded, match="1 rounds"):
+            await stream.result()
+        run = stream.snapshot.run
+    assert run is not None
+
+    assert await status_of(client, run) == "cancelled"
+
+
+async def test_entered_iterated_and_closed_in_three_tasks(
+    client: DashScope, assistant_id: str
+) -> None:
+    """No scope is bound to a task: web frameworks enter, iterate and close in different ones."""
+    question = '/call echo {"text": "a"}\n/say 完'
+    stream = client.stream(question, assistant_id=assistant_id, tools=[echo])
+    await asyncio.create_task(stream.__aenter__())
+
+    async def some(count: int) -> list[Event]:
+        return [await anext(stream) for _ in range(count)]
+
+    head = await asyncio.create_task(some(7))
+    tail = []
+    while not (tail and isinstance(tail[-1], RunEvent) and tail[-1].status == "completed"):
+        tail.append(await asyncio.wait_for(anext(stream), 5))
+    await asyncio.create_task(stream.close())
+
+    assert isinstance(head[-1], ToolStarted)
+    assert names(tail)[0] == "ToolFinished"
+
+
+async def test_closing_from_another_task_ends_the_iteration(
+    client: DashScope, assistant_id: str
+) -> None:
+    """A stream that is closed while another task reads it ends there, without an error."""
+    async with client.stream("/say x\n/wait 30", assistant_id=assistant_id) as stream:
+        reading = asyncio.create_task(_collect(stream))
+        while not stream.snapshot.text:
+            await asyncio.sleep(0)
+        await stream.close()
+        await reading
+        with pytest.raises(LocalProtocolError, match="closed before"):
+            await stream.result()
+
+
+async def _collect(stream: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in stream]
+
+
+async def test_a_cancelled_next_loses_nothing(client: DashScope, assistant_id: str) -> None:
+    """Cancelling `anext` at any moment, tools and all, loses no event."""
+    question = '/say 甲乙丙丁\n/call echo {"text": "a"}\n/call echo {"text": "b"}\n/say 完'
+    async with client.stream(question, assistant_id=assistant_id, tools=[echo]) as stream:
+        events: list[Event] = []
+        turns = 0
+        while True:
+            task = asyncio.ensure_future(anext(stream, None))
+            turns += 1
+            for _ in range(turns % 4):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                event = await task
+            except asyncio.CancelledError:
+                continue
+            if event is None:
+                break
+            events.append(event)
+        result = await stream.result()
+
+    assert result.text == "甲乙丙丁完"
+    assert names(events).count("ToolFinished") == 2
+    assert names(events)[-1] == "thread.run.completed"
+
+
+async def test_misuse_is_told(client: DashScope, assistant_id: str) -> None:
+    """Iterating before entering, entering twice, two readers, and submitting nothing."""
+    stream = client.stream("/wait 30", assistant_id=assistant_id)
+    with pytest.raises(LocalProtocolError, match="async with"):
+        await anext(stream)
+    with pytest.raises(LocalProtocolError, match="async with"):
+        await stream.result()
+    await stream.close()
+    async with client.stream("/wait 30", assistant_id=assistant_id) as stream:
+        with pytest.raises(LocalProtocolError, match="once"):
+            await stream.__aenter__()
+        with pytest.raises(LocalProtocolError, match="no calls"):
+            await stream.submit([])
+        with pytest.raises(LocalProtocolError, match="before its first event"):
+            await stream.cancel()
+        while not isinstance(await anext(stream), MessageEvent | RunEvent):
+            pass
+        async for _ in stream:
+            break
+        async for _ in stream:
+            break
+        reader = asyncio.create_task(_collect(stream))
+        await asyncio.sleep(0)
+        with pytest.raises(LocalProtocolError, match="another task"):
+            await anext(stream)
+    await reader
+
+
+async def test_a_refused_run_is_told_on_entering(client: DashScope) -> None:
+    """A run that cannot begin raises where the block is entered."""
+    with pytest.raises(Exception, match="assistant has been deleted or does not exist"):
+        async with client.stream("x", assistant_id="nobody"):
+            pass
+
+
+# --- bytes on the wire ----------------------------------------------------------------------
+
+Play = Callable[[bytes], Awaitable[list[Event]]]
+
+
+async def recorded(server: LocalServer, question: str) -> bytes:
+    """The bytes of a real stream of the local server."""
+    headers = {"Authorization": "Bearer x"}
+    async with aiohttp.ClientSession(server.dashscope_url + "/", headers=headers) as http:
+        async with http.post("assistants", json={"model": "qwen-max"}) as answer:
+            assistant = (await answer.json())["id"]
+        thread = {"messages": [{"role": "user", "content": question}]}
+        body = {"assistant_id": assistant, "thread": thread, "stream": True}
+        async with http.post("threads/runs", json=body) as answer:
+            return await answer.read()
+
+
+async def played(*pieces: bytes, **options: Any) -> list[Event]:
+    """The events of a stream that consists of these HTTP chunks."""
+    parts = [STREAM, *map(chunk, pieces), END]
+    async with (
+        RawServer(answering(*parts)) as raw,
+        DashScope("sk-x", base_url=raw.url, **options) as client,
+        client.threads.runs.stream("t", assistant_id="a", on_exit="leave") as stream,
+    ):
+        return [event async for event in stream]
+
+
+async def test_a_stream_chopped_into_bytes_gives_the_same_events(server: LocalServer) -> None:
+    """Chinese and emoji included, one byte to an HTTP chunk changes nothing."""
+    data = await recorded(server, "你好，世界😀\n第二行")
+    whole = await played(data)
+    chopped = await played(*(data[i : i + 1] for i in range(len(data))))
+
+    assert whole == chopped
+    assert "".join(e.text for e in whole if isinstance(e, MessageDelta)) == "你好，世界😀\n第二行"
+
+
+RUN = b'{"id":"run_1","thread_id":"t","status":"in_progress","request_id":"req"}'
+BEGIN = b"event:thread.run.in_progress\ndata:" + RUN + b"\n\n"
+DELTA = (
+    b'event:thread.message.delta\ndata:{"id":"m","delta":{"content":'
+    b'[{"type":"text","text":{"value":"so far"}}]}}\n\n'
+)
+DONE = b'event:thread.run.completed\ndata:{"id":"run_1","thread_id":"t"}\n\n'
+
+
+async def broken(*parts: bytes, close: bool = False, **options: Any) -> Any:
+    """The error that a raw stream ends in."""
+    async with (
+        RawServer(answering(STREAM, *parts, close=close)) as raw,
+        DashScope("sk-x", base_url=raw.url, **options) as client,
+        client.threads.runs.stream("t", assistant_id="a", on_exit="leave") as stream,
+    ):
+        with pytest.raises(Exception) as caught:  # noqa: PT011 (the caller says which)
+            async for _ in stream:
+                pass
+        with pytest.raises(type(caught.value)):
+            await stream.result()
+        return caught.value
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(END,), (chunk(b"event:done\ndata:[DONE]\n\n"), END), (), (chunk(DONE[:30]), END)],
+    ids=["end", "done", "cut", "half an event"],
+)
+async def test_an_early_end_is_an_interruption_with_the_text_so_far(
+    parts: tuple[bytes, ...],
+) -> None:
+    """Ended, cut, or done without a resting status: StreamInterrupted, never a short success."""
+    error = await broken(chunk(BEGIN), chunk(DELTA), *parts, close=not parts)
+
+    assert isinstance(error, StreamInterrupted)
+    assert (error.text, error.run_id, error.thread_id) == ("so far", "run_1", "t")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"event:thread.run.completed\ndata:{broken\n\n", DecodeError),
+        (b"event:thread.run.queued\ndata:" + b"[" * 9999 + b"\n\n", DecodeError),
+        (b'event:thread.run.queued\ndata:{"id":"run_2"}\n\n', RemoteProtocolError),
+        (DONE + BEGIN, RemoteProtocolError),
+        (b"data:" + b"x" * 5000, ResponseTooLarge),
+        (b"event:x\ndata:" + b"x" * 5000 + b"\n\n", ResponseTooLarge),
+        (b'event:error\ndata:{"code":"InternalError","message":"boom"}\n\n', ServerError),
+    ],
+)
+async def test_a_bad_event_is_told_with_the_text_so_far(data: bytes, kind: type) -> None:
+    """An unreadable, foreign, late or huge event, or a reported error: no silent end."""
+    limits = Limits(max_event_bytes=4096)
+    if b"[[[[" in data:
+        limits = Limits()
+    error = await broken(chunk(BEGIN), chunk(DELTA), chunk(data), END, limits=limits)
+
+    assert isinstance(error, kind)
+    assert (error.text, error.run_id) == ("so far", "run_1")
+
+
+async def test_an_error_frame_is_handed_out_before_it_is_raised() -> None:
+    """The ErrorEvent comes first, with its code."""
+    data = b'event:error\ndata:{"code":"Throttling","message":"slow","request_id":"r9"}\n\n'
+    seen: list[Event] = []
+    async with (
+        RawServer(answering(STREAM, chunk(BEGIN + data), END)) as raw,
+        DashScope("sk-x", base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a", on_exit="leave") as stream,
+    ):
+        with pytest.raises(Exception, match="Throttling: slow") as caught:
+            async for event in stream:
+                seen.append(event)  # noqa: PERF401 (what came before the error is the point)
+
+    assert isinstance(seen[-1], ErrorEvent)
+    assert caught.value.request_id == "r9"  # type: ignore[attr-defined]
+
+
+async def test_unknown_events_come_through_even_at_the_end() -> None:
+    """Nothing unknown breaks a stream; comments and pings are passed over."""
+    data = b":ping\n\nevent:thread.usage\ndata:{}\n\n"
+    events = await played(data + BEGIN + data + DONE + data)
+
+    assert [type(event) for event in events].count(UnknownEvent) == 3
+
+
+async def test_a_closing_done_is_not_required_and_a_lingering_stream_is_left() -> None:
+    """After its last event a stream that does not end is not waited for without limit."""
+    async with (
+        RawServer(answering(STREAM, chunk(BEGIN + DELTA + DONE))) as raw,
+        DashScope("sk-x", base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a") as stream,
+    ):
+        result = await asyncio.wait_for(stream.result(), 5)
+
+    assert result.text == "so far"
+
+
+async def pinging(_request: Received, writer: Writer) -> None:
+    """One event, then pings for ever."""
+    writer.write(STREAM + chunk(BEGIN + DELTA))
+    while True:
+        writer.write(chunk(b":ping\n\n"))
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+async def test_pings_do_not_hide_silence() -> None:
+    """`Timeouts.idle` counts events: a stream of pings is silent."""
+    async with (
+        RawServer(pinging) as raw,
+        DashScope("sk-x", base_url=raw.url, timeouts=Timeouts(idle=0.05)) as client,
+        client.threads.runs.stream("t", assistant_id="a", on_exit="leave") as stream,
+    ):
+        with pytest.raises(IdleTimeout, match=r"0\.05 s") as caught:
+            await stream.result()
+
+    assert caught.value.text == "so far"
+
+
+async def test_a_slow_consumer_is_not_silence(client: DashScope, assistant_id: str) -> None:
+    """The time between two `anext` does not count for the idle clock."""
+    timeouts = Timeouts(idle=0.05, first_event=0.05)
+    config = client._session.config
+    async with (
+        DashScope("x", base_url=config.base_url, timeouts=timeouts) as patient,
+        patient.stream("甲乙丙丁戊己庚辛", assistant_id=assistant_id) as stream,
+    ):
+        events = [await anext(stream)]
+        await asyncio.sleep(0.1)
+        events += [event async for event in stream]
+
+    assert names(events)[-1] == "thread.run.completed"
+
+
+async def test_no_event_at_all_is_a_first_event_timeout() -> None:
+    """A stream that begins but says nothing ends by `Timeouts.first_event`."""
+    error = await broken(chunk(b":hello\n\n"), timeouts=Timeouts(first_event=0.05))
+
+    assert isinstance(error, FirstEventTimeout)
+
+
+@pytest.mark.parametrize("question", ["/say x\n/wait 30", "/call endless"])
+async def test_total_bounds_the_run_with_its_tools(
+    server: LocalServer, assistant_id: str, question: str
+) -> None:
+    """`Timeouts.total` ends a stream that waits for the service, or for a tool."""
+
+    @tool
+    async def endless() -> str:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return ""
+
+    timeouts = Timeouts(total=0.1)
+    async with (
+        server.client(DashScope, timeouts=timeouts) as client,
+        client.stream(question, assistant_id=assistant_id, tools=[endless]) as stream,
+    ):
+        with pytest.raises(TotalTimeout, match=r"0\.1 s"):
+            await stream.result()
+        run = stream.snapshot.run
+    assert run is not None
+
+    async with server.client(DashScope) as other:
+        assert await status_of(other, run) == "cancelled"
+
+
+async def test_a_failed_submission_is_told(client: DashScope, assistant_id: str) -> None:
+    """Outputs that the service refuses end the iteration with its error."""
+
+    @tool
+    async def cancel_it(ctx: ToolContext[DashScope]) -> str:
+        """Cancel the run that asks."""
+        await ctx.deps.threads.runs.cancel(ctx.thread_id or "", ctx.run_id)
+        return "done"
+
+    async with client.stream(
+        "/call cancel_it", assistant_id=assistant_id, tools=[cancel_it], deps=client
+    ) as stream:
+        with pytest.raises(Exception, match="does not wait for tool outputs") as caught:
+            await stream.result()
+
+    assert caught.value.run_id is not None  # type: ignore[attr-defined]
