@@ -7,6 +7,7 @@ clock but the stream's is here, and the key is put on a request here, just befor
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from ssl import SSLContext
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ T = TypeVar("T")
 
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
+LARGE = 1 << 20  # bytes
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -245,7 +247,7 @@ class Session:
                 request.method,
                 _url(config.base_url, request.path),
                 params=request.query or None,
-                data=request.body,
+                data=_data(request.body),
                 headers=headers,
                 timeout=clocks,
                 proxy=config.proxy,
@@ -341,6 +343,11 @@ def _locate(error: AssistError, operation: Operation[Any]) -> None:
     error.located(
         run_id=getattr(operation, "run_id", None), thread_id=getattr(operation, "thread_id", None)
     )
+
+
+def _data(body: bytes | None) -> bytes | BytesIO | None:
+    """A large body as a file: aiohttp writes it piece by piece then, and warns of bytes."""
+    return body if body is None or len(body) < LARGE else BytesIO(body)
 
 
 def _url(base: str, path: str) -> URL:

@@ -103,6 +103,15 @@ async def test_a_request_without_a_body_has_no_content_type() -> None:
     assert server.requests[0].body == b""
 
 
+async def test_a_large_body_is_sent_whole_and_without_a_warning() -> None:
+    """A message of several megabytes arrives to the letter."""
+    content = "字" * 1_000_000
+    async with RawServer(answering(whole(THREAD))) as server, made(server.url) as client:
+        await client.threads.messages.create("t", content)
+
+    assert json.loads(server.requests[0].body) == {"content": content, "role": "user"}
+
+
 async def test_an_id_cannot_leave_its_place_in_the_path() -> None:
     """Slashes, dots and question marks of an id are quoted, and quoted once."""
     async with RawServer(answering(whole(THREAD))) as server, made(server.url) as client:

@@ -1,0 +1,93 @@
+"""A session whose answers are written by the test, for a provider whose stream stays open."""
+
+import asyncio
+from typing import Any, cast
+
+from aiodashassist import Limits, Timeouts
+from aiodashassist.core.models import Run
+from aiodashassist.core.operations import CancelRun, CreateRun, Operation, SubmitOutputs
+from aiodashassist.errors import StreamInterrupted
+from aiodashassist.providers.dashscope import DashScopeProvider
+from aiodashassist.session import Body, Config, Pool, Session
+
+
+class StaysOpen(DashScopeProvider):
+    """DashScope's events, on a stream that stays open across tool calls."""
+
+    reopens = False
+
+
+class ScriptedBody:
+    """Bytes that the test feeds."""
+
+    waited = 0.0
+
+    def __init__(self) -> None:
+        self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.closed = False
+
+    def feed(self, *chunks: bytes) -> None:
+        """More bytes; `b""` is the end."""
+        for chunk in chunks:
+            self._chunks.put_nowait(chunk)
+
+    async def read(self) -> bytes:
+        """The next bytes."""
+        chunk = await self._chunks.get()
+        if chunk is None:
+            raise StreamInterrupted("closed")
+        return chunk
+
+    def close(self) -> None:
+        """Wake whoever reads, with an error."""
+        self.closed = True
+        self._chunks.put_nowait(None)
+
+
+class ScriptedSession:
+    """Takes operations and notes them; `answer` may be replaced to do more."""
+
+    def __init__(self, provider: DashScopeProvider | None = None, **timeouts: Any) -> None:
+        self.provider = provider or StaysOpen()
+        self.config = Config(
+            base_url="http://x", key="x", timeouts=Timeouts(**timeouts), limits=Limits()
+        )
+        self.pool = Pool()
+        self.body = ScriptedBody()
+        self.asked: list[Operation[Any]] = []
+        self.submitted = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def open(self, operation: Operation[Any]) -> Body:
+        """The stream."""
+        self.asked.append(operation)
+        return cast("Body", self.body)
+
+    async def call(self, operation: Operation[Any]) -> Run:
+        """A run, whatever was asked."""
+        self.asked.append(operation)
+        if isinstance(operation, SubmitOutputs):
+            self.submitted.set()
+        if self.error is not None:
+            raise self.error
+        return Run(id="run_1")
+
+    @property
+    def submissions(self) -> list[list[str]]:
+        """The outputs sent so far, a list a round."""
+        sent = [asked for asked in self.asked if isinstance(asked, SubmitOutputs)]
+        return [[output.output for output in one.tool_outputs] for one in sent]
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run was cancelled remotely."""
+        return any(isinstance(asked, CancelRun) for asked in self.asked)
+
+    def typed(self) -> Session:
+        """Itself, for the type checker."""
+        return cast("Session", self)
+
+
+async def opening() -> Operation[Run]:
+    """The operation that opens the stream."""
+    return CreateRun(thread_id="thread_1", params={"assistant_id": "a"}, stream=True)

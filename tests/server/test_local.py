@@ -1,0 +1,53 @@
+"""Starting and stopping the local server."""
+
+import pytest
+
+from aiodashassist import DashScope
+from aiodashassist.server import LocalServer
+
+
+async def test_it_listens_on_loopback_and_a_free_port() -> None:
+    """Port 0 takes a free one; two servers do not know each other."""
+    async with LocalServer() as one, LocalServer() as two:
+        assert one.url.startswith("http://127.0.0.1:")
+        assert one.url != two.url
+        async with one.client(DashScope) as first, two.client(DashScope) as second:
+            await first.assistants.create(model="m")
+            assert (await second.assistants.list()).data == ()
+
+
+async def test_it_has_no_url_before_it_runs_or_after() -> None:
+    """Asking too early is told how to do it."""
+    server = LocalServer()
+    with pytest.raises(RuntimeError, match="async with"):
+        _ = server.url
+    async with server:
+        assert server.dashscope_url.endswith("/api/v1")
+    with pytest.raises(RuntimeError):
+        _ = server.url
+
+
+async def test_a_port_that_is_taken_is_an_os_error() -> None:
+    """The second server on a port cannot start, and leaves nothing behind."""
+    async with LocalServer() as one:
+        port = int(one.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="address already in use"):
+            await LocalServer(port=port).start()
+
+
+async def test_ipv6_is_written_as_urls_have_it() -> None:
+    """The host of an IPv6 address stands in brackets."""
+    async with LocalServer(host="::1") as server, server.client(DashScope) as client:
+        assert server.url.startswith("http://[::1]:")
+        assert (await client.assistants.list()).data == ()
+
+
+async def test_a_client_takes_options() -> None:
+    """What is said of the client wins over what the server knows."""
+    async with (
+        LocalServer(api_key="sk-local") as server,
+        server.client(DashScope, workspace="ws") as client,
+    ):
+        made = await client.assistants.create(model="m")
+        async with server.client(DashScope) as other:
+            assert made.id not in [item.id async for item in other.assistants.list()]

@@ -1,0 +1,313 @@
+"""The loop with a provider whose stream stays open across tool calls; the reopening way is in
+`test_stream.py`, on real sockets.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from aiodashassist import (
+    BadRequest,
+    IdleTimeout,
+    MessageDelta,
+    RunEvent,
+    StreamInterrupted,
+    ToolFinished,
+    ToolOutput,
+    ToolStarted,
+    Toolset,
+)
+from aiodashassist.dispatch import Bench
+from aiodashassist.stream import RunStream, StreamOptions
+from aiodashassist.threads import WorkerThreads
+from tests.scripted import ScriptedSession, opening
+
+
+def run_frame(status: str, *calls: str, **more: Any) -> bytes:
+    """A run event; `calls` are names of functions it waits for."""
+    body: dict[str, Any] = {"id": "run_1", "thread_id": "thread_1", "status": status, **more}
+    if calls:
+        wanted = [{"id": "", "function": {"name": name, "arguments": "{}"}} for name in calls]
+        body["required_action"] = {"submit_tool_outputs": {"tool_calls": wanted}}
+    return frame(f"thread.run.{status}", body)
+
+
+def step_frame(status: str, step_id: str) -> bytes:
+    """An event of a tool_calls step."""
+    body = {"id": step_id, "run_id": "run_1", "type": "tool_calls", "status": status}
+    return frame(f"thread.run.step.{status}", body)
+
+
+def text_frame(text: str) -> bytes:
+    """A piece of the answer."""
+    content = [{"type": "text", "text": {"value": text}}]
+    return frame("thread.message.delta", {"id": "m", "delta": {"content": content}})
+
+
+def frame(name: str, body: dict[str, Any]) -> bytes:
+    """An event, framed."""
+    return b"event:%b\ndata:%b\n\n" % (name.encode(), msgspec.json.encode(body))
+
+
+def stream_of(
+    session: ScriptedSession, *functions: Callable[..., Any], on_exit: Any = "cancel"
+) -> RunStream:
+    """A stream over the scripted session, with these tools; none leaves calls to the user."""
+    bench = Bench(tools=Toolset(*functions), threads=WorkerThreads(2)) if functions else None
+    return RunStream(session.typed(), opening, StreamOptions(bench=bench, on_exit=on_exit))
+
+
+async def a() -> str:
+    """Tool a."""
+    return "A"
+
+
+async def b() -> str:
+    """Tool b."""
+    return "B"
+
+
+async def test_one_stream_goes_on_across_rounds() -> None:
+    """Outputs are posted beside the stream, which is read on; each round once."""
+    session = ScriptedSession()
+
+    async def service() -> None:
+        session.body.feed(run_frame("in_progress"), step_frame("in_progress", "s1"))
+        session.body.feed(run_frame("requires_action", "a", "b"))
+        await session.submitted.wait()
+        session.submitted.clear()
+        session.body.feed(step_frame("completed", "s1"), run_frame("in_progress"))
+        session.body.feed(step_frame("in_progress", "s2"), run_frame("requires_action", "a"))
+        await session.submitted.wait()
+        session.body.feed(run_frame("in_progress"), text_frame("完"), run_frame("completed"), b"")
+
+    serving = asyncio.create_task(service())
+    async with stream_of(session, a, b) as stream:
+        result = await stream.result()
+    await serving
+
+    assert session.submissions == [["A", "B"], ["A"]]
+    assert result.text == "完"
+    assert [call.name for call in result.tool_calls] == ["a", "b", "a"]
+
+
+async def test_events_come_while_tools_are_at_work() -> None:
+    """A stream that stays open is read while its tools run."""
+    session = ScriptedSession()
+    gate = asyncio.Event()
+
+    async def wait() -> str:
+        """Wait for the gate."""
+        await gate.wait()
+        return "through"
+
+    session.body.feed(run_frame("requires_action", "wait"), text_frame("meanwhile"))
+    async with stream_of(session, wait) as stream:
+        events = [await anext(stream) for _ in range(3)]
+        gate.set()
+        finished = await anext(stream)
+        session.body.feed(run_frame("in_progress"), run_frame("completed"), b"")
+        rest = [event async for event in stream]
+
+    assert {type(event) for event in events} == {RunEvent, ToolStarted, MessageDelta}
+    assert isinstance(finished, ToolFinished)
+    assert isinstance(rest[-1], RunEvent)
+    assert session.submissions == [["through"]]
+
+
+async def test_a_run_that_ends_during_its_tools_ends_the_stream() -> None:
+    """A run that expires while tools work does not wait for them; nothing is submitted."""
+    session = ScriptedSession()
+    ended = asyncio.Event()
+
+    async def endless() -> str:
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ""
+
+    session.body.feed(run_frame("requires_action", "endless"))
+    async with stream_of(session, endless) as stream:
+        await anext(stream)
+        assert isinstance(await anext(stream), ToolStarted)
+        session.body.feed(run_frame("expired"), b"")
+        rest = [event async for event in stream]
+
+    assert isinstance(rest[-1], RunEvent)
+    assert ended.is_set()
+    assert session.submissions == []
+    assert not session.cancelled
+
+
+@pytest.mark.parametrize("data", [b"", None])
+async def test_a_stream_that_ends_during_its_tools_is_interrupted(data: bytes | None) -> None:
+    """An end while tools work is StreamInterrupted, and the run is cancelled remotely."""
+    session = ScriptedSession()
+
+    async def endless() -> str:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return ""
+
+    session.body.feed(run_frame("requires_action", "endless"))
+    async with stream_of(session, endless) as stream:
+        await anext(stream)
+        if data is None:
+            session.body.close()
+        else:
+            session.body.feed(data)
+        with pytest.raises(StreamInterrupted) as caught:
+            await stream.result()
+
+    assert caught.value.run_id == "run_1"
+    assert session.cancelled
+
+
+async def test_a_refused_submission_ends_the_stream() -> None:
+    """An error of the submission is raised from the iteration."""
+    session = ScriptedSession()
+    session.error = BadRequest("no", status=400)
+    session.body.feed(run_frame("requires_action", "a"))
+    async with stream_of(session, a, on_exit="leave") as stream:
+        with pytest.raises(BadRequest):
+            await stream.result()
+
+
+async def test_calls_left_to_the_user_keep_the_stream_open() -> None:
+    """`submit` posts the outputs, and the same stream goes on."""
+    session = ScriptedSession()
+    session.body.feed(run_frame("requires_action", "a"))
+    async with stream_of(session) as stream:
+        async for _ in stream:
+            pass
+        assert [call.name for call in stream.pending_calls] == ["a"]
+        assert not session.body.closed
+        await stream.submit([ToolOutput(output="mine")])
+        session.body.feed(run_frame("in_progress"), text_frame("ok"), run_frame("completed"), b"")
+        result = await stream.result()
+
+    assert session.submissions == [["mine"]]
+    assert result.text == "ok"
+
+
+async def test_a_cancelled_submission_still_arrives() -> None:
+    """Cancelling `submit` does not lose what was being sent; the iteration goes on with it."""
+    session = ScriptedSession()
+    session.body.feed(run_frame("requires_action", "a"))
+    async with stream_of(session) as stream:
+        async for _ in stream:
+            pass
+        task = asyncio.create_task(stream.submit([ToolOutput(output="mine")]))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        session.body.feed(run_frame("completed"), b"")
+        await stream.result()
+
+    assert session.submissions == [["mine"]]
+
+
+async def test_silence_is_borne_while_tools_work_and_not_after() -> None:
+    """The service waits for our outputs: only its silence after them counts."""
+    session = ScriptedSession(idle=0.05)
+
+    async def slow() -> str:
+        """Take longer than the idle clock."""
+        await asyncio.sleep(0.15)
+        return "late"
+
+    session.body.feed(run_frame("requires_action", "slow"))
+    async with stream_of(session, slow) as stream:
+        with pytest.raises(IdleTimeout):
+            await stream.result()
+
+    assert session.submissions == [["late"]]
+
+
+async def test_opening_that_is_cancelled_leaves_nothing() -> None:
+    """A cancelled entry cancels the opening and closes the stream."""
+    session = ScriptedSession()
+    begun = asyncio.Event()
+
+    async def endless() -> Any:
+        begun.set()
+        await asyncio.Event().wait()
+
+    stream = RunStream(session.typed(), endless, StreamOptions())
+    task = asyncio.create_task(stream.__aenter__())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_close() -> None:
+    """Closing waits for tools only as long as `Timeouts.cancel`."""
+    session = ScriptedSession(cancel=0.02)
+    release = asyncio.Event()
+
+    async def stubborn() -> str:
+        """Ignore every cancellation."""
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return "done"
+
+    session.body.feed(run_frame("requires_action", "stubborn"))
+    async with stream_of(session, stubborn) as stream:
+        await anext(stream)
+        await anext(stream)
+
+    assert session.cancelled
+    release.set()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_a_service_that_does_not_cancel_is_left_in_peace() -> None:
+    """An error of the remote cancel is not the caller's; leaving is quiet."""
+    session = ScriptedSession()
+    session.error = BadRequest("no such endpoint", status=400)
+    session.body.feed(run_frame("in_progress"))
+    async with stream_of(session) as stream:
+        await anext(stream)
+
+    assert session.cancelled
+
+
+async def test_closing_is_finished_even_if_the_caller_is_cancelled_twice() -> None:
+    """The remote run is cancelled although whoever closes is cancelled while it happens."""
+    session = ScriptedSession()
+    gate = asyncio.Event()
+    answer = session.call
+
+    async def slowly(operation: Any) -> Any:
+        await gate.wait()
+        return await answer(operation)
+
+    session.call = slowly  # type: ignore[method-assign]
+    session.body.feed(run_frame("in_progress"))
+    stream = stream_of(session)
+    await stream.__aenter__()
+    await anext(stream)
+    closing = asyncio.create_task(stream.close())
+    for _ in range(2):
+        await asyncio.sleep(0)
+        closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    gate.set()
+    await session.pool.close(1)
+
+    assert session.cancelled
