@@ -76,9 +76,9 @@ class _Handler:
     def _authenticate(self, key: str | None) -> None:
         if key is None:
             raise Refusal("key_missing")
-        if self._api_key is not None and not hmac.compare_digest(
-            key.encode(), self._api_key.encode()
-        ):
+        # A header may hold bytes that are no text.
+        given = key.encode(errors="surrogateescape")
+        if self._api_key is not None and not hmac.compare_digest(given, self._api_key.encode()):
             raise Refusal("key_wrong")
 
     def _refused(self, refusal: Refusal, request_id: str) -> web.Response:

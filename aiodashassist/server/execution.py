@@ -104,6 +104,8 @@ class Execution:
         self._expire_after = expire_after
         self._empty_call_ids = empty_call_ids
         self._machine = RunMachine(strict=True)
+        # As the run found them: what is said meanwhile is not for this run.
+        self._messages = store.all(workspace, Message, run.thread_id or "")
         self._rounds: list[tuple[ToolCall, ...]] = []
         self._answered = asyncio.Event()
         self._step: RunStep | None = None  # under way
@@ -155,8 +157,7 @@ class Execution:
 
     async def _turn(self) -> bool:
         """Play one turn; whether the run is over."""
-        messages = self._store.all(self._workspace, Message, self.run.thread_id or "")
-        turn = Turn(run=self.run, messages=messages, rounds=tuple(self._rounds))
+        turn = Turn(run=self.run, messages=self._messages, rounds=tuple(self._rounds))
         async with aclosing(self._engine.respond(turn)) as moves:
             async for move in moves:
                 match move:
@@ -273,8 +274,7 @@ class Execution:
 
     def _usage(self) -> Usage:
         """Pieces of text, for want of a model's tokens: deterministic and never zero-sized."""
-        messages = self._store.all(self._workspace, Message, self.run.thread_id or "")
-        asked = sum(len(message.text) for message in messages if message.role == "user")
+        asked = sum(len(message.text) for message in self._messages if message.role == "user")
         return Usage(
             input_tokens=asked, output_tokens=self._words, total_tokens=asked + self._words
         )

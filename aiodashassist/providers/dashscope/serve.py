@@ -6,6 +6,7 @@ string as body, nulls, unknown fields (`extra_body` can add any, the Java SDK ad
 `response_format`), cursors that are empty texts.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ NO_CONTENT = "The messages information cannot be empty."
 GONE = "The specified {} has been deleted or does not exist."
 MISSING = {"step": "The specified run step does not exist."}
 INVALID = "InvalidParameter"
+OBJECTS = ("thread", "messages", "additional_messages", "tool_outputs")
 REFUSALS: dict[str, tuple[int, str, str]] = {
     "invalid": (400, INVALID, BAD_BODY),
     "limit": (400, INVALID, "Limit must be between 1 and 100"),
@@ -127,11 +129,25 @@ def _json(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     parsed = codec.parse(body)
-    if parsed == "":
+    if parsed in ("", None):
         return {}
     if not isinstance(parsed, dict):
         raise InvalidArgument(BAD_BODY)
-    return {key: value for key, value in parsed.items() if value is not None}
+    found: dict[str, Any] = _without_nulls(parsed)
+    return found
+
+
+def _without_nulls(value: Any) -> Any:
+    """A body without nulls, also in the objects inside it; metadata and tools stay as they are."""
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_nulls(item) if key in OBJECTS else item
+        for key, item in value.items()
+        if item is not None
+    }
 
 
 def _page(query: Mapping[str, str]) -> Any:
@@ -139,7 +155,7 @@ def _page(query: Mapping[str, str]) -> Any:
     if len(page) > 1:
         raise Refusal("invalid", "after and before exclude each other")
     if limit := query.get("limit"):
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:4]) <= 100:
+        if re.fullmatch(r"[1-9]\d?|100", limit, re.ASCII) is None:
             raise Refusal("limit")
         page["page_size"] = int(limit)
     if order := query.get("order"):
@@ -199,7 +215,10 @@ def _check_message(message: Mapping[str, Any]) -> None:
 
 
 def _declared(value: list[Any]) -> list[Tool]:
-    """Tools as declared; a function needs a name, and not this one (§3.9)."""
+    """Tools as declared; a function needs a name, and not this one (§3.9).
+
+    A tool that has more than this library knows is kept as it came, to be echoed so (§3.1).
+    """
     tools = codec.read_tools(value)
     for tool in tools:
         if isinstance(tool, dict) and (tool.get("type") in (None, "function", "rag")):
@@ -207,4 +226,5 @@ def _declared(value: list[Any]) -> list[Tool]:
         function = getattr(tool, "function", None)
         if function is not None and function.name in ("", "search"):
             raise InvalidArgument(f"Tool names are not allowed to be [{function.name}]")
-    return list(tools)
+    pairs = zip(tools, value, strict=True)
+    return [tool if msgspec.to_builtins(tool) == sent else sent for tool, sent in pairs]

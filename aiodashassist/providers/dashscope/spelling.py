@@ -72,7 +72,13 @@ READ_MESSAGE_STYLE: Style = {
     "incomplete_details": {}, "assistant_id": "", "run_id": "", "name": "", "plugin_call": {},
     "status": "",
 }  # fmt: skip
-READ_RUN_STYLE: Style = {"required_action": {}, "last_error": {}, **dict.fromkeys(RUN_TIMES, 0)}
+RUN_STYLE: Style = {"instructions": ""}
+READ_RUN_STYLE: Style = {
+    **RUN_STYLE,
+    "required_action": {},
+    "last_error": {},
+    **dict.fromkeys(RUN_TIMES, 0),
+}
 LISTED_STEP_STYLE: Style = {
     "last_error": {"code": "", "message": ""}, "expired_at": 0, "cancelled_at": -1,
     "failed_at": -1, "completed_at": -1, "usage": {},
@@ -120,8 +126,10 @@ def spell_event(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (o
         case RunEvent(run=run):
             # Times are null in a stream even when the run has completed (§3.5).
             timeless = msgspec.structs.replace(run, **dict.fromkeys(RUN_TIMES))
-            return _name("thread.run", event), _spelled(timeless, RUN, {})
+            return _name("thread.run", event), _spelled(timeless, RUN, RUN_STYLE)
         case StepEvent(step=step):
+            if step.type == "tool_calls":  # an answered one has no time in a stream (§5.5)
+                step = msgspec.structs.replace(step, completed_at=None)
             return _name("thread.run.step", event), _spelled(step, STEP, {})
         case MessageEvent(message=message):
             return _name("thread.message", event), _spelled(message, MESSAGE, {})

@@ -72,7 +72,7 @@ def read_script(text: str) -> Script:
     script = Script(acts=[Act()], plain=[])
     calling = False
     for line in text.split("\n"):
-        verb, _, rest = line.strip().partition(" ")
+        verb, _, rest = line.lstrip().removesuffix("\r").partition(" ")
         if not _is_directive(verb, rest):
             script.plain.append(line)
             continue

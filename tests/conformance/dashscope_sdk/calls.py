@@ -1,0 +1,184 @@
+"""Short ways to drive the SDK, and to look at the wire behind its back."""
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from dashscope import Assistants, Messages, Runs, Threads
+
+KEY = "sk-the-one-key"
+INVALID = "InvalidParameter"
+GONE = "The specified {} has been deleted or does not exist."
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+Event = tuple[str | None, Any]
+
+BEGIN = ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
+OPEN_STEP = ["thread.run.step.created", "thread.run.step.in_progress"]
+SAY = [
+    *OPEN_STEP,
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.delta",
+    "thread.message.completed",
+    "thread.run.step.completed",
+]
+ANSWER = [*SAY, "thread.run.completed"]
+ASK = [*OPEN_STEP, "thread.run.requires_action"]
+GO_ON = ["thread.run.step.completed", "thread.run.queued", "thread.run.in_progress"]
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Current weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+
+
+def new_assistant(**params: Any) -> Any:
+    """An assistant."""
+    return Assistants.create(model="qwen-plus", **params)
+
+
+def new_thread(text: str) -> Any:
+    """A thread with one message of the user."""
+    thread = Threads.create()
+    Messages.create(thread.id, content=text)
+    return thread
+
+
+def begin(text: str, **params: Any) -> Any:
+    """A run, as first answered, on a thread of its own."""
+    return Runs.create(new_thread(text).id, assistant_id=new_assistant().id, **params)
+
+
+def finish(text: str, **params: Any) -> Any:
+    """A run that rests, on a thread of its own."""
+    run = begin(text, **params)
+    return Runs.wait(run.id, thread_id=run.thread_id)
+
+
+def stream(text: str, **params: Any) -> list[Event]:
+    """The events of a run, on a thread of its own."""
+    return list(begin(text, stream=True, **params))
+
+
+def calls_of(run: Any) -> list[Any]:
+    """The calls that a run waits for."""
+    return list(run.required_action.submit_tool_outputs.tool_calls)
+
+
+def outputs_for(run: Any, *outputs: str) -> list[dict[str, str]]:
+    """One output a call."""
+    return [
+        {"tool_call_id": call.id, "output": output}
+        for call, output in zip(calls_of(run), outputs, strict=True)
+    ]
+
+
+def order_of(events: Iterable[Event]) -> list[str | None]:
+    """The names of events, with a row of the same name as one."""
+    return [name for name, _ in groupby(name for name, _ in events)]
+
+
+def text_of(events: Iterable[Event]) -> str:
+    """The joined text of all deltas."""
+    deltas = [data for name, data in events if name == "thread.message.delta"]
+    return "".join(data.delta.content.text.value for data in deltas)
+
+
+def ids_of(page: Any) -> list[str]:
+    """The ids of a page."""
+    assert page.status_code == 200
+    return [item.id for item in page.data]
+
+
+def error_of(answer: Any) -> tuple[int, str, str]:
+    """Status, code and message of an answer that is an error; it names the request, too."""
+    assert re.fullmatch(UUID, answer["request_id"])
+    return answer["status_code"], answer["code"], answer["message"]
+
+
+def gone(subject: str) -> tuple[int, str, str]:
+    """What is said of an object that does not exist."""
+    return 400, INVALID, GONE.format(subject)
+
+
+def new_workspace() -> str:
+    """A workspace that nobody has used."""
+    return f"ws-{uuid.uuid4()}"
+
+
+def check_paging(list_page: Callable[..., Any], made: Sequence[str]) -> None:
+    """Three objects, in the order made, are listed and paged as the documents say."""
+    one, two, three = made
+    assert ids_of(list_page()) == [three, two, one]
+    assert ids_of(list_page(order="desc")) == [three, two, one]
+    assert ids_of(list_page(order="asc")) == [one, two, three]
+    assert ids_of(list_page(limit=2, order="desc", after="", before="")) == [three, two]
+    first = list_page(limit=2)
+    assert (first.object, first.first_id, first.last_id) == ("list", three, two)
+    assert first.has_more is True
+    rest = list_page(limit=2, after=first.last_id)
+    assert (ids_of(rest), rest.has_more) == ([one], False)
+    assert (rest.first_id, rest.last_id) == (one, one)
+    assert ids_of(list_page(order="asc", limit=1, after=one)) == [two]
+    back = list_page(limit=1, before=one)
+    assert (ids_of(back), back.has_more) == ([two], True)
+    assert list_page(limit=2, before=one).has_more is False
+    assert ids_of(list_page(after=one)) == []
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from the wire."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def frames(self) -> list[tuple[str, str]]:
+        """The frames of a stream: event and data, with no space after the colons."""
+        text = self.body.decode()
+        found = re.findall(r"event:(\S+)\ndata:(\S.*)\n\n", text)
+        assert "".join(f"event:{name}\ndata:{data}\n\n" for name, data in found) == text
+        return found
+
+
+class Wire:
+    """Requests to a server, without the SDK."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self._opener = build_opener(ProxyHandler({}))
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """One request; a body that is no bytes is written as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"Authorization": "Bearer any-key", "Content-Type": "application/json"}
+        request = Request(
+            self.base + path, data=data, method=method, headers={**given, **(headers or {})}
+        )
+        try:
+            response = self._opener.open(request, timeout=30)
+        except HTTPError as error:
+            response = error
+        with response:
+            kind = response.headers["Content-Type"]
+            return Answer(status=response.status, content_type=kind, body=response.read())

@@ -1,0 +1,102 @@
+"""The README is true: its programs run, and its commands are the ones that CI runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aiodashassist
+from aiodashassist.server import LocalServer
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+VENDOR = ROOT / "tests" / "conformance" / "dashscope_sdk" / "vendor_loop.py"
+QUESTION = '/call get_weather {"city": "杭州"}\n/then\n/call get_weather {"city": "A", "unit": "f"}'
+ANSWER = "get_weather -> A: 21 °F, sunny"
+
+
+def block(words: str) -> str:
+    """The one Python block that has these words."""
+    (found,) = [code for code in PYTHON if words in code]
+    return found
+
+
+def test_every_python_block_is_run_by_a_test() -> None:
+    """A new block needs a test: these three have theirs, the vendor's in the conformance suite."""
+    assert len(PYTHON) == 3
+
+
+def test_the_program_with_a_tool_runs_as_it_stands() -> None:
+    """A newcomer's first program prints the tool's output and the answer."""
+    program = block("asyncio.run(main())")
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=50,
+        check=True,
+    )
+
+    expected = "[get_weather gave 杭州: 晴, 24 °C]\nget_weather -> 杭州: 晴, 24 °C"
+    assert (done.stdout, done.stderr) == (expected, "")
+    assert len([line for line in program.splitlines() if line.strip()]) <= 30
+
+
+async def test_our_loop_does_what_the_vendors_does(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rounds of calls through the shown program; the conformance suite runs the vendor's."""
+    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", server.dashscope_url)
+    monkeypatch.setenv("DASHSCOPE_API_KEY", "any")
+    names: dict[str, Any] = {}
+    exec(block("client.ask"), names)
+
+    assert await names["run_loop"](QUESTION) == ANSWER
+
+
+def test_the_vendors_loop_is_shown_as_it_is_run() -> None:
+    """What stands in the README is the script of the conformance suite, to the letter."""
+    script = VENDOR.read_text(encoding="utf-8")
+
+    assert block("from dashscope import").strip() == script.split("if __name__")[0].strip()
+
+
+def test_the_first_two_commands_are_one_line_each() -> None:
+    """Set up and run the main job; set up and run the tests."""
+    match = re.search(r"^## Start\s*$(.*?)(?=^## |\Z)", README, re.M | re.S)
+    assert match is not None
+    commands = re.findall(r"```sh\n(.*?)```", match[1], re.S)[:2]
+
+    assert [len(command.strip().splitlines()) for command in commands] == [1, 1]
+    assert "aiodashassist demo" in commands[0]
+    assert "pytest" in commands[1]
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every module and room at the top of the package is on the README's map, and exists."""
+    package = ROOT / "aiodashassist"
+    rooms = {
+        path.name + ("/" if path.is_dir() else "")
+        for path in package.iterdir()
+        if not path.name.startswith("_") and path.suffix in ("", ".py")
+    }
+    table = README.split("| room | what it is |")[1].split("\n\n")[0]
+    named = {name.split("/")[0] + ("/" if "/" in name else "") for name in
+             re.findall(r"`([\w/.]+)`", table)}  # fmt: skip
+
+    assert named == rooms - {"events.py", "keys.py"}
+
+
+def test_the_public_names_are_complete_and_unique() -> None:
+    """`__all__` is sorted without regard to case, has no doubles, and each name is there."""
+    names = list(aiodashassist.__all__)
+
+    assert len(set(names)) == len(names)
+    assert all(hasattr(aiodashassist, name) for name in names)
+    assert set(aiodashassist.errors.__all__) <= set(names)
+    assert set(aiodashassist.core.events.__all__) <= set(names)
