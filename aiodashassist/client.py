@@ -3,27 +3,24 @@
 from collections.abc import Mapping
 from ssl import SSLContext
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
+from typing import ClassVar, Self, TypedDict, Unpack
 
+from aiodashassist.config import Config, check_transport, dashscope_key, first
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider
 from aiodashassist.core.result import RunResult
 from aiodashassist.core.settings import Limits, Timeouts
-from aiodashassist.keys import check_transport, dashscope_key, first
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
 from aiodashassist.resources.assistants import Assistants
 from aiodashassist.resources.streams import StreamParams, Streams, prepared
 from aiodashassist.resources.threads import Threads
-from aiodashassist.session import Config, Pool, Session
+from aiodashassist.session import HttpSession, Pool, Session
 from aiodashassist.stream import RunStream
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = ("Client", "ClientOptions", "DashScope")
 
@@ -44,7 +41,7 @@ class ClientOptions(TypedDict, total=False):
     ssl: SSLContext | bool
     headers: Mapping[str, str]
     allow_http: bool
-    session: "aiohttp.ClientSession | None"
+    session: HttpSession | None
 
 
 class Client:
@@ -101,7 +98,8 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections, after runs that are being cancelled; twice is no error."""
-        await self._pool.close(self._session.config.timeouts.cancel)
+        await self._session.duties.finish(self._session.config.timeouts.cancel)
+        await self._pool.close()
         self._threads.close()
 
     def stream(

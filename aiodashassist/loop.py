@@ -65,6 +65,7 @@ class RunLoop:
         self._session = session
         self._bench = bench
         self._max_rounds = max_rounds
+        self._reopens = session.provider.reopens
         self._alarm = Alarm(session.config.timeouts.total, self.drop)
         self._reported: AssistError | None = None  # by an error frame, after it was handed out
         self._feed: EventFeed | None = None
@@ -146,9 +147,9 @@ class RunLoop:
 
     async def _take_up(self, calls: tuple[ToolCall, ...]) -> Event | None:
         """Begin a round of tools, or leave it to the user."""
-        if self._session.provider.reopens and self._feed is not None:
-            return await self._last_words(ended=False)
         if self._bench is None:
+            if self._reopens and self._feed is not None:
+                return await self._last_words(ended=False)
             self.pending_calls, self._ended = calls, True
         elif self.machine.rounds >= self._max_rounds:
             self.exceeded, self._ended = True, True
@@ -168,6 +169,8 @@ class RunLoop:
             self._round = self._posting = None
             return None
         if round_.finished and self._posting is None:
+            if self._reopens and self._feed is not None:
+                return await self._last_words(ended=False)
             self.machine.answered()
             self._posting = self._spawn(self._deliver(round_.outputs()))
         if self._posting is not None and self._posting.done():
@@ -182,10 +185,22 @@ class RunLoop:
             waits.add(self._reading)
         await self._wait(waits)
         if self._reading is not None and self._reading.done():
+            return await self._read_beside()
+        return None
+
+    async def _read_beside(self) -> Event | None:
+        """What the stream says while tools are at work; one that reopens may just end."""
+        try:
             event = await self._read()
-            if event is None:
-                raise StreamInterrupted("the stream ended while the run's tools were at work")
+        except TransportError:
+            if not self._reopens:
+                raise
+            event = None
+        if event is not None:
             return self._received(event)
+        if not self._reopens:
+            raise StreamInterrupted("the stream ended while the run's tools were at work")
+        self._leave_feed()
         return None
 
     async def _read(self) -> Event | None:
@@ -206,18 +221,23 @@ class RunLoop:
             logger.debug("a stream that had said all did not end well: %r", error)
         if event is not None:
             return self._received(event)
+        self._leave_feed()
         if ended:
-            self.drop()
-        elif self._feed is not None:
-            self._feed.close()
-        self._feed, self._ended = None, ended
+            self._alarm.stop()
+        self._ended = ended
         return None
+
+    def _leave_feed(self) -> None:
+        """Done with this stream; another may follow."""
+        if self._feed is not None:
+            self._feed.close()
+        self._feed = self._reading = None
 
     def _received(self, event: Event) -> Event:
         self.machine.receive(event)
         self.snapshot.receive(event)
         if isinstance(event, ErrorEvent):
-            self._reported = self._session.provider.stream_error(event)
+            self._reported = self._session.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
         return event
@@ -238,7 +258,7 @@ class RunLoop:
             thread_id=self.thread_id or "",
             run_id=self.machine.run_id or "",
             tool_outputs=outputs,
-            stream=self._session.provider.reopens,
+            stream=self._reopens,
         )
         if operation.stream:
             return await self._open(operation)

@@ -5,21 +5,23 @@ clock but the stream's is here, and the key is put on a request here, just befor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BytesIO
-from ssl import SSLContext
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
-from msgspec import Struct, field
+from multidict import CIMultiDict
 from yarl import URL
 
+from aiodashassist.config import Config
+from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Request, Response
-from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.duties import Duties
 from aiodashassist.errors import (
+    APIError,
     AssistError,
     ConnectError,
     FirstEventTimeout,
@@ -34,46 +36,32 @@ from aiodashassist.errors import (
     UnsupportedOperation,
 )
 
-__all__ = ("Body", "Config", "Pool", "Session")
+__all__ = ("Body", "HttpSession", "Pool", "Session")
 
 T = TypeVar("T")
+
+HttpSession: TypeAlias = aiohttp.ClientSession
 
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
 LARGE = 1 << 20  # bytes
-
-
-class Config(Struct, frozen=True, kw_only=True):
-    """How to reach a service; its repr shows neither key nor headers."""
-
-    base_url: str
-    key: str
-    workspace: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    limits: Limits = field(default_factory=Limits)
-    proxy: str | None = None
-    ssl: SSLContext | bool = True
-
-    def __repr__(self) -> str:
-        return f"Config(base_url={self.base_url!r}, workspace={self.workspace!r})"
+SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
 class Pool:
-    """The one `aiohttp.ClientSession` of a client, opened on first use, and its last duties.
+    """The one `aiohttp.ClientSession` of a client, opened on first use.
 
     Args:
         own: the user's session, which is used and never closed; None opens one.
     """
 
-    def __init__(self, own: aiohttp.ClientSession | None = None) -> None:
+    def __init__(self, own: HttpSession | None = None) -> None:
         self._own = own
         self._http = own
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._duties: set[asyncio.Task[None]] = set()
 
-    def http(self) -> aiohttp.ClientSession:
+    def http(self) -> HttpSession:
         """The session.
 
         Raises:
@@ -97,21 +85,8 @@ class Pool:
             )
         return self._http
 
-    def last_duty(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Work that must be done even if whoever asked for it is cancelled; `close` waits."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._duties.add(task)
-        task.add_done_callback(self._duties.discard)
-        return task
-
-    async def close(self, patience: float) -> None:
-        """Wait for the last duties, at most `patience` seconds, and close the connections."""
-        if self._closed:
-            return
-        if self._duties:
-            await asyncio.wait(self._duties, timeout=patience)
-            for task in self._duties:
-                task.cancel()
+    async def close(self) -> None:
+        """Close the connections; whatever is asked afterwards is told so."""
         self._closed = True
         if self._http is not None and self._own is None:
             await self._http.close()
@@ -157,12 +132,17 @@ class Body:
 
 
 class Session:
-    """One provider at one place with one key: executes operations."""
+    """One provider at one place with one key: executes operations.
+
+    Attributes:
+        duties: what must still be done before the connections are closed.
+    """
 
     def __init__(self, provider: Provider, config: Config, pool: Pool) -> None:
         self.provider = provider
         self.config = config
         self.pool = pool
+        self.duties = Duties()
         self._unsupported: set[type[Operation[Any]]] = set()
 
     async def call(self, operation: Operation[T]) -> T:
@@ -175,7 +155,7 @@ class Session:
         request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(
-            total=None, sock_connect=timeouts.connect, sock_read=timeouts.read
+            total=None, connect=timeouts.connect, sock_read=timeouts.read
         )
         try:
             async with _within(timeouts.total, TotalTimeout, "the call took longer than"):
@@ -194,7 +174,7 @@ class Session:
         """
         request = self.provider.encode(operation)
         timeouts = self.config.timeouts
-        clocks = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         began = asyncio.get_running_loop().time()
         try:
             async with _within(timeouts.first_event, FirstEventTimeout, "no answer began within"):
@@ -234,13 +214,11 @@ class Session:
         self, request: Request, clocks: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         config = self.config
-        headers = {
-            "User-Agent": USER_AGENT,
-            **self.provider.headers(config.key, config.workspace),
-            **config.headers,
-        }
+        headers = CIMultiDict({"User-Agent": USER_AGENT})
+        headers.update(self.provider.headers(config.key, config.workspace))
         if request.body is None:
-            headers.pop("Content-Type", None)
+            headers.popall("Content-Type", None)
+        headers.update(config.headers)
         http = self.pool.http()
         try:
             response = await http.request(
@@ -266,7 +244,7 @@ class Session:
         return response
 
     async def _read(self, response: aiohttp.ClientResponse) -> Response:
-        """A whole answer, bounded, and without the key should an error echo it."""
+        """A whole answer, bounded."""
         limit = self.config.limits.max_response_bytes
         pieces, size = [], 0
         try:
@@ -281,11 +259,8 @@ class Session:
         except (aiohttp.ClientError, OSError) as error:
             response.close()
             raise _translated(error, None) from error
-        body = b"".join(pieces)
-        if response.status != 200:
-            body = body.replace(self.config.key.encode(), b"***")
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status, headers=headers, body=body)
+        return Response(status=response.status, headers=headers, body=b"".join(pieces))
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
         error = self.provider.error(operation, response)
@@ -294,7 +269,18 @@ class Session:
         if self.provider.unsupported(operation, error):
             self._unsupported.add(type(operation))
             raise self._unsupported_error(operation) from error
-        raise error
+        raise self._scrubbed(error)
+
+    def stream_error(self, event: ErrorEvent) -> APIError:
+        """The exception for an error reported inside a stream."""
+        return self._scrubbed(self.provider.stream_error(event))
+
+    def _scrubbed(self, error: APIError) -> APIError:
+        """The error without the key, should the service have quoted it."""
+        if len(self.config.key) >= SECRET:
+            error.message = error.message.replace(self.config.key, "***")
+            error.args = (error.message,)
+        return error
 
     def _check_supported(self, operation: Operation[Any]) -> None:
         if type(operation) in self._unsupported:
@@ -323,7 +309,7 @@ async def _within(
 def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
     """A foreign exception as one of ours."""
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        seconds = clocks.sock_connect if clocks else None
+        seconds = clocks.connect if clocks else None
         return ConnectError(f"no connection within {seconds} s")
     if isinstance(error, aiohttp.ServerTimeoutError):
         return RequestTimeout("the service was silent for longer than Timeouts.read")

@@ -192,7 +192,7 @@ class RunStream:
             loop.drop()
             tasks = loop.cancel_tasks()
             if tasks or self._must_cancel(loop):
-                self._last_duty = self._session.pool.last_duty(self._wind_up(loop, tasks))
+                self._last_duty = self._session.duties.begin(self._wind_up(loop, tasks))
         self._closed = True
         if self._last_duty is not None:
             with anyio.CancelScope(shield=True):

@@ -3,12 +3,14 @@
 import asyncio
 from typing import Any, cast
 
-from aiodashassist import Limits, Timeouts
+from aiodashassist import APIError, ErrorEvent, Limits, Timeouts
+from aiodashassist.config import Config
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import CancelRun, CreateRun, Operation, SubmitOutputs
+from aiodashassist.duties import Duties
 from aiodashassist.errors import StreamInterrupted
 from aiodashassist.providers.dashscope import DashScopeProvider
-from aiodashassist.session import Body, Config, Pool, Session
+from aiodashassist.session import Body, Session
 
 
 class StaysOpen(DashScopeProvider):
@@ -52,7 +54,7 @@ class ScriptedSession:
         self.config = Config(
             base_url="http://x", key="x", timeouts=Timeouts(**timeouts), limits=Limits()
         )
-        self.pool = Pool()
+        self.duties = Duties()
         self.body = ScriptedBody()
         self.asked: list[Operation[Any]] = []
         self.submitted = asyncio.Event()
@@ -71,6 +73,10 @@ class ScriptedSession:
         if self.error is not None:
             raise self.error
         return Run(id="run_1")
+
+    def stream_error(self, event: ErrorEvent) -> APIError:
+        """As the provider reads it."""
+        return self.provider.stream_error(event)
 
     @property
     def submissions(self) -> list[list[str]]:

@@ -156,8 +156,7 @@ def test_after_a_crowd_one_task_is_left() -> None:
             made = await client.assistants.create(model="qwen-max")
             question = '/call get_weather {"city": "x"}'
             asks = (
-                client.ask(question, assistant_id=made.id, tools=[get_weather])
-                for _ in range(50)
+                client.ask(question, assistant_id=made.id, tools=[get_weather]) for _ in range(50)
             )
             await asyncio.gather(*asks)
         return len(asyncio.all_tasks())

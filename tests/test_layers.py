@@ -18,7 +18,7 @@ LAYERS = (
     ("core.events", "core.params", "core.result"),
     ("core.operations",),
     ("core.provider", "core.machine", "core.snapshot"),
-    ("providers", "schema", "tools", "keys", "clocks", "threads"),
+    ("providers", "schema", "tools", "config", "clocks", "threads", "duties"),
     ("session", "dispatch"),
     ("feed",),
     ("loop",),

@@ -308,6 +308,6 @@ async def test_closing_is_finished_even_if_the_caller_is_cancelled_twice() -> No
     with pytest.raises(asyncio.CancelledError):
         await closing
     gate.set()
-    await session.pool.close(1)
+    await session.duties.finish(1)
 
     assert session.cancelled

@@ -333,27 +333,6 @@ async def test_the_users_own_session_is_used_and_not_closed() -> None:
         assert not own.closed
 
 
-async def test_close_waits_for_last_duties_but_not_for_ever() -> None:
-    """Work that must still be done is waited for, bounded by `Timeouts.cancel`."""
-    client = made("http://127.0.0.1:9", timeouts=Timeouts(cancel=0.05))
-    pool = session_of(client).pool
-    done = []
-
-    async def short() -> None:
-        await asyncio.sleep(0)
-        done.append("short")
-
-    async def endless() -> None:
-        await asyncio.Event().wait()
-
-    pool.last_duty(short())
-    task = pool.last_duty(endless())
-    await client.close()
-
-    assert done == ["short"]
-    assert task.cancelling()
-
-
 async def test_a_broken_stream_body_is_an_interruption() -> None:
     """A connection that ends inside a chunked answer is StreamInterrupted."""
     async with (

@@ -75,9 +75,7 @@ MESSAGE = [
 ]
 
 
-async def test_a_plain_run_has_the_order_of_the_wire(
-    client: DashScope, assistant_id: str
-) -> None:
+async def test_a_plain_run_has_the_order_of_the_wire(client: DashScope, assistant_id: str) -> None:
     """Events come in the order of dashscope.md §5.5; the text is the joined deltas."""
     async with client.stream("你好😀", assistant_id=assistant_id) as stream:
         events = [event async for event in stream]
@@ -238,7 +236,10 @@ async def test_a_run_that_waits_for_its_user_is_not_cancelled(
 
 @pytest.mark.parametrize(("on_exit", "expected"), [("cancel", True), ("leave", False)])
 async def test_leaving_early_cancels_the_remote_run(
-    client: DashScope, assistant_id: str, on_exit: Any, expected: bool  # noqa: FBT001
+    client: DashScope,
+    assistant_id: str,
+    on_exit: Any,
+    expected: bool,  # noqa: FBT001
 ) -> None:
     """Leaving the block cancels the run, unless `on_exit="leave"`."""
     async with client.stream(

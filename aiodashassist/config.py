@@ -1,15 +1,35 @@
-"""Where a client's settings come from when they are not given: environment and key files."""
+"""How a client reaches its service, and where that is looked up when it is not given."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
+
+from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.errors import ConfigError
 
-__all__ = ("check_transport", "dashscope_key", "first")
+__all__ = ("Config", "check_transport", "dashscope_key", "first")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """How to reach a service; its repr shows neither key nor headers."""
+
+    base_url: str
+    key: str
+    workspace: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    limits: Limits = field(default_factory=Limits)
+    proxy: str | None = None
+    ssl: SSLContext | bool = True
+
+    def __repr__(self) -> str:
+        return f"Config(base_url={self.base_url!r}, workspace={self.workspace!r})"
 
 
 def first(given: str | None, variable: str, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aiodashassist import ConfigError, DashScope
-from aiodashassist.keys import check_transport, dashscope_key, first
+from aiodashassist.config import check_transport, dashscope_key, first
 
 
 def test_the_key_is_looked_up_in_the_official_order(
