@@ -56,7 +56,7 @@ class SilenceClock:
 
     def waiting(self) -> None:
         """A wait begins."""
-        if self._limit is None:
+        if self._limit is None or self._since is not None:
             return
         self._since = self._loop.time()
         if self._timer is None:

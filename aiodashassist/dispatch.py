@@ -58,6 +58,7 @@ class Round:
         self._events: deque[ToolStarted | ToolFinished] = deque()
         self._outputs: list[ToolOutput | None] = [None] * len(calls)
         self._news: asyncio.Future[None] | None = None
+        self._cancelled = False
         self._seats = asyncio.Semaphore(bench.concurrency)
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._answer(i, call)) for i, call in enumerate(calls)]
@@ -85,6 +86,7 @@ class Round:
 
     def cancel(self) -> list[asyncio.Task[None]]:
         """Cancel what still runs; the tasks to wait for."""
+        self._cancelled = True
         running = [task for task in self._tasks if not task.done()]
         for task in running:
             task.cancel()
@@ -110,15 +112,22 @@ class Round:
         """The output's text and, where it is an error, what went wrong."""
         try:
             return _written(await self._run(call)), None
-        except ToolError as error:
-            return _error_text(error.message), error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            return self._crashed(call, error), error  # the tool's own, not ours
-        except (Exception, SystemExit) as error:  # noqa: BLE001 (a tool must not end a run)
-            return self._crashed(call, error), error
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # whatever a tool raises, the run goes on
+            if self._cancelled and isinstance(error, asyncio.CancelledError):
+                raise  # ours; any other is the tool's own
+            return self._told(call, error), error
+
+    def _told(self, call: ToolCall, error: BaseException) -> str:
+        """What the model reads of an error: of a crash nothing, for it may hold secrets."""
+        if isinstance(error, ToolError):
+            try:
+                return _error_text(error.message)
+            except (AttributeError, TypeError, ValueError):  # it holds no text that can travel
+                pass
+        logger.error("tool %s crashed in run %s", call.name, self._run_id, exc_info=error)
+        return _error_text(f"{call.name} failed")
 
     async def _run(self, call: ToolCall) -> object:
         bench = self._bench
@@ -150,11 +159,6 @@ class Round:
         function = functools.partial(handler.function, **arguments)
         result = function() if handler.is_async else await self._bench.threads.run(function)
         return await result if inspect.isawaitable(result) else result
-
-    def _crashed(self, call: ToolCall, error: BaseException) -> str:
-        """What the model reads of a crash: nothing of the exception, which may hold secrets."""
-        logger.error("tool %s crashed in run %s", call.name, self._run_id, exc_info=error)
-        return _error_text(f"{call.name} failed")
 
 
 def _written(result: object) -> str:

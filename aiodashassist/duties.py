@@ -20,7 +20,7 @@ class Duties:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def finish(self, patience: float) -> None:
+    async def finish(self, patience: float | None) -> None:
         """Wait for all of it, at most `patience` seconds; what is left then is cancelled."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience)

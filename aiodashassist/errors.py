@@ -18,8 +18,8 @@ AssistError                 run_id, thread_id, request_id, text: None where unkn
     ToolError               raised by a tool to speak to the model
         ToolNotFound  ToolArgumentsError  ToolTimeout
 
-No text, repr or pickle of an error holds a key or a message's content; `text`, what the run had
-said when it broke, is an attribute to read and is never printed. Every error can be pickled.
+No error holds a key. What a run had said when it broke is `text`, an attribute to read: no `str`,
+no `repr` and no log line shows it. Every error can be pickled.
 """
 
 from typing import Any, Self

@@ -7,12 +7,14 @@ string in silence.
 
 import functools
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import docstring_parser
 import msgspec
+from docstring_parser import Docstring
 from msgspec import UNSET, Meta, Struct
 
 from aiodashassist.errors import InvalidArgument, ToolArgumentsError
@@ -20,7 +22,8 @@ from aiodashassist.errors import InvalidArgument, ToolArgumentsError
 __all__ = ("Parameters", "describe", "read_parameters")
 
 # What decoding can raise; only the first is msgspec's own.
-BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
+UNSAYABLE = (TypeError, RuntimeError, KeyError, RecursionError, NameError)
 DATA = ("default", "enum", "const", "examples")  # of a schema: values, not schemas
 
 
@@ -51,17 +54,20 @@ class Parameters(Struct, frozen=True):
 
     def _reason(self, error: Exception) -> str:
         """What is wrong, with the allowed values where a choice was missed."""
+        if isinstance(error, UnicodeError):
+            return "they are no valid text"  # the error's own words quote them
         reason = str(error) or type(error).__name__
-        missed = re.search(r"Invalid enum value .* - at `\$\.(\w+)", reason)
-        if missed is not None:
-            choices = list(_choices(self.schema["properties"].get(missed[1], {})))
-            reason += f"; allowed: {', '.join(map(repr, choices))}"
-        return reason
+        missed = re.search(r"Invalid enum value .* - at `\$(.*)`$", reason)
+        nodes = [self.schema] if missed is not None else []
+        for name in re.findall(r"\.(\w+)|\[.*?\]", missed[1] if missed is not None else ""):
+            nodes = [inner for node in nodes for inner in _inside(node, name)]
+        choices = [repr(choice) for node in nodes for choice in _choices(node)]
+        return f"{reason}; allowed: {', '.join(choices)}" if choices else reason
 
 
 def describe(function: Callable[..., Any]) -> str:
     """What a docstring says of a function itself; `""` where there is none."""
-    parsed = docstring_parser.parse(inspect.getdoc(function) or "")
+    parsed = _docstring(function)
     return "\n\n".join(filter(None, (parsed.short_description, parsed.long_description)))
 
 
@@ -70,51 +76,50 @@ def read_parameters(function: Callable[..., Any], context_type: type) -> Paramet
 
     Raises:
         InvalidArgument: a parameter cannot be described, or the function takes `*args`,
-            `**kwargs` or positional-only parameters.
+            `**kwargs` or positional-only parameters; the message names function and parameter.
     """
-    documented = _documented(function)
+    documented = {param.arg_name: param.description for param in _docstring(function).params}
     fields: list[tuple[str, Any, Any]] = []
     defaults: dict[str, Any] = {}
     context = None
     for parameter, hint in _parameters(function):
-        if context_type in (hint, get_origin(hint)):
+        where = f"{_name(function)}: {parameter.name}"
+        bare, _ = _parted(hint)
+        if context_type in (bare, get_origin(bare)):
+            if context is not None:
+                raise InvalidArgument(f"{where} is a second context")
             context = parameter.name
             continue
-        typed = _described(parameter.name, hint, documented.get(parameter.name), function)
+        typed = _described(hint, documented.get(parameter.name), where)
         if parameter.default is parameter.empty:
             fields.append((parameter.name, typed, msgspec.NODEFAULT))
         else:
             fields.append((parameter.name, typed | msgspec.UnsetType, UNSET))
             defaults[parameter.name] = parameter.default
-    try:
-        struct = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
-        schema = _inlined(msgspec.json.schema(struct))
-        decoder = msgspec.json.Decoder(struct)
-    except (TypeError, RuntimeError, KeyError, RecursionError, NameError) as error:
-        reason = str(error).splitlines()[-1]  # msgspec gives its advice first
-        raise InvalidArgument(f"{_name(function)}: cannot be described: {reason}") from error
+    struct = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
+    schema = _schema(struct, _name(function))
+    schema.setdefault("properties", {})
+    schema.setdefault("required", [])
     for name, default in defaults.items():
         _show_default(schema["properties"][name], default)
-    return Parameters(schema, context, decoder)
+    return Parameters(schema, context, msgspec.json.Decoder(struct))
 
 
 def _parameters(function: Callable[..., Any]) -> Iterator[tuple[inspect.Parameter, Any]]:
-    target: Any = function
-    bound: set[str] = set()
-    while isinstance(target, functools.partial):
-        bound |= target.keywords.keys()  # given already: not the model's to choose, nor to see
-        target = target.func
+    target, bound = _unwrapped(function)
     if not inspect.isroutine(target):
         target = target.__call__
     try:
         hints = get_type_hints(target, include_extras=True)
-    except (NameError, TypeError) as error:
+        signature = inspect.signature(function)
+    except (NameError, TypeError, ValueError) as error:
         raise InvalidArgument(f"{_name(function)}: its types cannot be found: {error}") from error
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in signature.parameters.values():
+        where = f"{_name(function)}: {parameter.name}"
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise InvalidArgument(f"{_name(function)}: *{parameter.name} cannot be described")
+            raise InvalidArgument(f"{where} takes any number of arguments: it cannot be described")
         if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise InvalidArgument(f"{_name(function)}: {parameter.name} is positional-only")
+            raise InvalidArgument(f"{where} is positional-only")
         if parameter.name in bound:
             continue
         if parameter.name not in hints:
@@ -122,79 +127,132 @@ def _parameters(function: Callable[..., Any]) -> Iterator[tuple[inspect.Paramete
         yield parameter, hints[parameter.name]
 
 
-def _described(name: str, hint: Any, documented: str | None, function: Callable[..., Any]) -> Any:
+def _unwrapped(function: Any) -> tuple[Any, set[str]]:
+    """The function in a `partial`, and what is bound: not the model's to choose, nor to see."""
+    bound: set[str] = set()
+    while isinstance(function, functools.partial):
+        bound |= function.keywords.keys()
+        function = function.func
+    return function, bound
+
+
+def _described(hint: Any, documented: str | None, where: str) -> Any:
     """A type with its description: plain text in `Annotated` first, then the docstring's."""
-    plain, notes = hint, []
-    if get_origin(hint) is Annotated:
-        plain, *notes = get_args(hint)
-    notes = [Meta(description=note) if isinstance(note, str) else note for note in notes]
-    metas = [note for note in notes if isinstance(note, Meta)]
+    plain, notes = _parted(hint)
+    for member in get_args(plain):  # Optional[Annotated[...]]
+        notes += [note for note in _parted(member)[1] if isinstance(note, str)]
+    metas = [Meta(description=note) if isinstance(note, str) else note for note in notes]
+    metas = [meta for meta in metas if isinstance(meta, Meta)]
     if documented and not any(meta.description for meta in metas):
         metas.append(Meta(description=documented))
     if _has_type_variable(plain):
-        raise InvalidArgument(f"{_name(function)}: {name} has a type variable")
+        raise InvalidArgument(f"{where} has a type variable")
     if plain is Any and not metas:
-        raise InvalidArgument(f"{_name(function)}: {name} is Any and nothing says what it is")
+        raise InvalidArgument(f"{where} is Any and nothing says what it is")
+    _schema(plain, where)
     for meta in metas:
         plain = Annotated[plain, meta]
     return plain
 
 
+def _parted(hint: Any) -> tuple[Any, list[Any]]:
+    """A type and its notes."""
+    if get_origin(hint) is not Annotated:
+        return hint, []
+    plain, *notes = get_args(hint)
+    return plain, notes
+
+
 def _has_type_variable(hint: Any) -> bool:
-    return isinstance(hint, TypeVar) or any(map(_has_type_variable, get_args(hint)))
+    generic = getattr(hint, "__parameters__", None)  # a bare generic class has them too
+    return (
+        isinstance(hint, TypeVar) or bool(generic) or any(map(_has_type_variable, get_args(hint)))
+    )
 
 
-def _documented(function: Callable[..., Any]) -> Mapping[str, str | None]:
-    parsed = docstring_parser.parse(inspect.getdoc(function) or "")
-    return {param.arg_name: param.description for param in parsed.params}
+def _docstring(function: Callable[..., Any]) -> Docstring:
+    text = inspect.getdoc(_unwrapped(function)[0]) or ""
+    try:
+        return docstring_parser.parse(text)
+    except (docstring_parser.ParseError, IndexError):  # of some odd lines; they say something yet
+        plain = Docstring()
+        plain.short_description = text
+        return plain
+
+
+def _schema(kind: Any, where: str) -> dict[str, Any]:
+    """A type's schema, inlined.
+
+    Raises:
+        InvalidArgument: JSON Schema cannot say it; `where` is what the message begins with.
+    """
+
+    def refuse(odd: type) -> dict[str, Any]:
+        raise TypeError(f"type {odd} is not supported")
+
+    try:
+        return _inlined(msgspec.json.schema(kind, schema_hook=refuse))
+    except UNSAYABLE as error:
+        reason = str(error).splitlines()[-1]  # msgspec gives its advice first
+        raise InvalidArgument(f"{where} cannot be described: {reason}") from error
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with every `$ref` replaced by what it points at, and struct titles dropped."""
-    definitions = schema.get("$defs", {})
+    definitions = schema.pop("$defs", {})
 
-    def resolve(node: Any, inside: tuple[str, ...]) -> Any:
-        if isinstance(node, list):
-            return [resolve(item, inside) for item in node]
-        if not isinstance(node, dict):
-            return node
-        if "$ref" in node:
-            name = node["$ref"].rpartition("/")[2]
-            if name in inside:
-                raise TypeError(f"{name} contains itself")
-            rest = {key: value for key, value in node.items() if key != "$ref"}
-            return {**resolve(definitions[name], (*inside, name)), **rest}
-        plain = {}
-        for key, value in node.items():
-            if key == "properties":  # a mapping of names, which may be any words
-                plain[key] = {name: resolve(inner, inside) for name, inner in value.items()}
-            elif key in DATA:
-                plain[key] = value
-            elif key != "title" or not node.keys() & {"properties", "enum"}:
-                plain[key] = resolve(value, inside)
-        return plain
+    def resolve(node: dict[str, Any], inside: tuple[str, ...]) -> dict[str, Any]:
+        if "$ref" not in node:
+            return {key: within(node, key, inside) for key in node if not dropped(node, key)}
+        name = node["$ref"].rpartition("/")[2]
+        if name in inside:
+            raise TypeError(f"{name} contains itself")
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        return {**resolve(definitions[name], (*inside, name)), **rest}
 
-    body: dict[str, Any] = resolve({k: v for k, v in schema.items() if k != "$defs"}, ())
-    body.setdefault("properties", {})
-    body.setdefault("required", [])
-    return body
+    def within(node: dict[str, Any], key: str, inside: tuple[str, ...]) -> Any:
+        value = node[key]
+        if key == "properties":  # a mapping of names, which may be any words
+            return {name: resolve(inner, inside) for name, inner in value.items()}
+        if key in DATA:
+            return value
+        if isinstance(value, list):
+            return [resolve(i, inside) if isinstance(i, dict) else i for i in value]
+        return resolve(value, inside) if isinstance(value, dict) else value
+
+    def dropped(node: dict[str, Any], key: str) -> bool:
+        named = key == "title" and bool(node.keys() & {"properties", "enum"})
+        return named or key == "discriminator"  # which is made of references
+
+    return resolve(schema, ())
 
 
 def _show_default(schema: dict[str, Any], default: object) -> None:
     """Show a default that JSON can say; the function keeps its own in any case."""
     try:
-        schema["default"] = msgspec.to_builtins(default)
+        shown = msgspec.to_builtins(default, str_keys=True)
+        json.dumps(shown, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         return
+    schema["default"] = shown
+
+
+def _inside(schema: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The schemas of a property; of items and values where there is no name."""
+    if name:
+        found = [schema.get("properties", {}).get(name)]
+    else:
+        found = [schema.get("items"), schema.get("additionalProperties")]
+        found += schema.get("prefixItems", ())
+    yield from (each for each in found if isinstance(each, dict))
+    for inner in schema.get("anyOf", ()):
+        yield from _inside(inner, name)
 
 
 def _choices(schema: Mapping[str, Any]) -> Iterator[Any]:
     yield from schema.get("enum", ())
-    for key in ("anyOf", "allOf"):
-        for inner in schema.get(key, ()):
-            yield from _choices(inner)
-    if "items" in schema:
-        yield from _choices(schema["items"])
+    for inner in schema.get("anyOf", ()):
+        yield from _choices(inner)
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -142,7 +142,11 @@ class Toolset:
     def __init__(self, *functions: Callable[..., Any]) -> None:
         self._handlers: dict[str, Handler] = {}
         for function in functions:
-            self._add(getattr(function, MARK, None) or Handler(function))
+            mark: Handler | None = getattr(function, MARK, None)
+            # A wrapper made with functools.wraps bears the mark of what it wraps.
+            if mark is None or mark.function != function:
+                mark = Handler(function)
+            self._add(mark)
 
     @overload
     def register(self, function: F, /) -> F: ...
@@ -188,7 +192,7 @@ class Toolset:
 
     def _add(self, handler: Handler) -> None:
         known = self._handlers.get(handler.name)
-        if known is not None and known.function is not handler.function:
+        if known is not None and known.function != handler.function:
             raise InvalidArgument(f"there is a tool named {handler.name!r} already")
         self._handlers[handler.name] = handler
 
@@ -210,7 +214,7 @@ class Toolset:
         return f"Toolset({', '.join(self._handlers)})"
 
 
-def handlers(tools: Toolset | Iterable[object]) -> Toolset:
+def handlers(tools: Toolset | Callable[..., Any] | Iterable[object]) -> Toolset:
     """The local handlers that a run is given.
 
     Raises:
@@ -219,7 +223,7 @@ def handlers(tools: Toolset | Iterable[object]) -> Toolset:
     if isinstance(tools, Toolset):
         return tools
     joined = Toolset()
-    for item in tools:
+    for item in [tools] if callable(tools) else tools:
         if not callable(item) and not isinstance(item, Toolset):
             raise InvalidArgument(f"{type(item).__name__} is no function: it cannot be a tool")
         for handler in item if isinstance(item, Toolset) else Toolset(item):
@@ -227,16 +231,14 @@ def handlers(tools: Toolset | Iterable[object]) -> Toolset:
     return joined
 
 
-def declared(tools: Toolset | Iterable[Any]) -> list[Tool]:
+def declared(tools: Toolset | Callable[..., Any] | Iterable[Any]) -> list[Tool]:
     """The declarations in a mixed list: toolsets, functions, plugins and wire dicts.
 
     Raises:
         InvalidArgument: something that cannot be declared.
     """
-    if isinstance(tools, Toolset):
-        return list(tools.definitions)
     found: list[Tool] = []
-    for item in tools:
+    for item in [tools] if isinstance(tools, Toolset) or callable(tools) else tools:
         if isinstance(item, Toolset):
             found.extend(item.definitions)
         elif isinstance(item, FunctionTool | PluginTool | RagTool | dict):

@@ -15,6 +15,7 @@ class Bell:
         self.times: list[float] = []
 
     def __call__(self) -> None:
+        """Ring."""
         self.times.append(asyncio.get_running_loop().time())
 
 
@@ -238,20 +239,5 @@ def test_the_end_of_a_wait_that_did_not_begin_counts_nothing() -> None:
         clock.waiting()
         await asyncio.sleep(100)
         assert expired.times == [15]
-
-    run(main())
-
-
-def test_a_wait_that_is_announced_twice_is_one_wait() -> None:
-    """Silence that is under way is not forgotten when it is announced again."""
-
-    async def main() -> None:
-        expired = Bell()
-        clock = SilenceClock(10, expired)
-        clock.waiting()
-        await asyncio.sleep(8)
-        clock.waiting()
-        await asyncio.sleep(100)
-        assert expired.times == [10]
 
     run(main())

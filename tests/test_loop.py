@@ -1,5 +1,6 @@
-"""The loop with a provider whose stream stays open across tool calls; the reopening way is in
-`test_stream.py`, on real sockets.
+"""The loop with a provider whose stream stays open across tool calls.
+
+The reopening way is in `test_stream.py`, on real sockets.
 """
 
 import asyncio
@@ -17,8 +18,8 @@ from aiodashassist import (
     StreamInterrupted,
     ToolFinished,
     ToolOutput,
-    ToolStarted,
     Toolset,
+    ToolStarted,
 )
 from aiodashassist.dispatch import Bench
 from aiodashassist.stream import RunStream, StreamOptions

@@ -13,7 +13,7 @@ from aiodashassist.server import LocalServer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
+PYTHON: list[str] = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 VENDOR = ROOT / "tests" / "conformance" / "dashscope_sdk" / "vendor_loop.py"
 QUESTION = '/call get_weather {"city": "杭州"}\n/then\n/call get_weather {"city": "A", "unit": "f"}'
 ANSWER = "get_weather -> A: 21 °F, sunny"
@@ -68,9 +68,9 @@ def test_the_vendors_loop_is_shown_as_it_is_run() -> None:
 
 def test_the_first_two_commands_are_one_line_each() -> None:
     """Set up and run the main job; set up and run the tests."""
-    match = re.search(r"^## Start\s*$(.*?)(?=^## |\Z)", README, re.M | re.S)
+    match = re.search(r"^## Start\s*$(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
     assert match is not None
-    commands = re.findall(r"```sh\n(.*?)```", match[1], re.S)[:2]
+    commands = re.findall(r"```sh\n(.*?)```", match[1], re.DOTALL)[:2]
 
     assert [len(command.strip().splitlines()) for command in commands] == [1, 1]
     assert "aiodashassist demo" in commands[0]

@@ -485,13 +485,14 @@ def test_a_note_inside_an_optional_describes() -> None:
     assert "City name" in json.dumps(shown(taking(hint, None)))
 
 
-def test_a_note_on_a_field_describes() -> None:
-    """A plain note describes a struct's field as it describes a parameter."""
+def test_a_meta_on_a_field_describes() -> None:
+    """A struct's field is described by its `Meta`, at any depth."""
 
     class Place(Struct):
-        city: Annotated[str, "City name"]
+        city: Annotated[str, Meta(description="City name")]
 
-    assert shown(taking(Place))["value"]["properties"]["city"]["description"] == "City name"
+    properties = shown(taking(list[Place]))["value"]["items"]["properties"]
+    assert properties["city"] == {"type": "string", "description": "City name"}
 
 
 def test_no_docstring_describes_nothing() -> None:

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from aiodashassist import (
+    AssistError,
     DashScope,
     DecodeError,
     ErrorEvent,
@@ -20,6 +21,7 @@ from aiodashassist import (
     LocalProtocolError,
     MessageDelta,
     MessageEvent,
+    RateLimited,
     RemoteProtocolError,
     ResponseTooLarge,
     Run,
@@ -130,7 +132,7 @@ async def test_create_and_stream_begins_with_the_thread(
 
 
 @pytest.mark.parametrize("empty", [True, False])
-async def test_identical_rounds_are_two_executions(empty: bool) -> None:  # noqa: FBT001
+async def test_identical_rounds_are_two_executions(empty: bool) -> None:
     """Two identical rounds in a row run twice, with empty call ids too; ids stay unique."""
     made: list[str] = []
 
@@ -239,7 +241,7 @@ async def test_leaving_early_cancels_the_remote_run(
     client: DashScope,
     assistant_id: str,
     on_exit: Any,
-    expected: bool,  # noqa: FBT001
+    expected: bool,
 ) -> None:
     """Leaving the block cancels the run, unless `on_exit="leave"`."""
     async with client.stream(
@@ -359,7 +361,7 @@ async def test_entered_iterated_and_closed_in_three_tasks(
         return [await anext(stream) for _ in range(count)]
 
     head = await asyncio.create_task(some(7))
-    tail = []
+    tail: list[Event] = []
     while not (tail and isinstance(tail[-1], RunEvent) and tail[-1].status == "completed"):
         tail.append(await asyncio.wait_for(anext(stream), 5))
     await asyncio.create_task(stream.close())
@@ -536,7 +538,9 @@ async def test_an_early_end_is_an_interruption_with_the_text_so_far(
         (b'event:error\ndata:{"code":"InternalError","message":"boom"}\n\n', ServerError),
     ],
 )
-async def test_a_bad_event_is_told_with_the_text_so_far(data: bytes, kind: type) -> None:
+async def test_a_bad_event_is_told_with_the_text_so_far(
+    data: bytes, kind: type[AssistError]
+) -> None:
     """An unreadable, foreign, late or huge event, or a reported error: no silent end."""
     limits = Limits(max_event_bytes=4096)
     if b"[[[[" in data:
@@ -556,12 +560,13 @@ async def test_an_error_frame_is_handed_out_before_it_is_raised() -> None:
         DashScope("sk-x", base_url=raw.url) as client,
         client.threads.runs.stream("t", assistant_id="a", on_exit="leave") as stream,
     ):
-        with pytest.raises(Exception, match="Throttling: slow") as caught:
-            async for event in stream:
-                seen.append(event)  # noqa: PERF401 (what came before the error is the point)
+        seen.append(await anext(stream))
+        seen.append(await anext(stream))
+        with pytest.raises(RateLimited, match="Throttling: slow") as caught:
+            await anext(stream)
 
     assert isinstance(seen[-1], ErrorEvent)
-    assert caught.value.request_id == "r9"  # type: ignore[attr-defined]
+    assert caught.value.request_id == "r9"
 
 
 async def test_unknown_events_come_through_even_at_the_end() -> None:

@@ -23,6 +23,7 @@ class Blocker:
         self.release = threading.Event()
 
     def __call__(self) -> str:
+        """Say that it runs, and hold."""
         self._loop.call_soon_threadsafe(self.started.set)
         self.release.wait(PATIENCE)
         return "released"
@@ -131,6 +132,7 @@ async def test_a_call_that_is_cancelled_in_the_queue_is_never_made(
     third = asyncio.create_task(threads.run(lambda: made.append("third")))
     await asyncio.sleep(0)
     second.cancel()
+    await asyncio.wait({second}, timeout=PATIENCE)
     blocker.release.set()
     assert await first == "released"
     await third
@@ -194,7 +196,8 @@ async def test_calls_that_are_waited_for_are_not_busy(make: Make, blocker: Block
     await asyncio.sleep(0)
     assert not second.done()
     blocker.release.set()
-    assert await asyncio.gather(first, second) == ["released", "second"]
+    assert await first == "released"
+    assert await second == "second"
 
 
 async def test_closing_waits_for_nobody(make: Make, blocker: Blocker) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiodashassist.errors import InvalidArgument
 
-__all__ = ("between", "identifier", "metadata", "one_of")
+__all__ = ("between", "identifier", "metadata", "one_of", "whole")
 
 # Both APIs document the same three (dashscope.md §3, appbuilder.md §3.1).
 METADATA_PAIRS = 16
@@ -13,15 +13,14 @@ METADATA_KEY = 64
 METADATA_VALUE = 512
 
 
-def identifier(name: str, value: object) -> str:
-    """`value`, an id.
+def identifier(name: str, value: object) -> None:
+    """An id.
 
     Raises:
         InvalidArgument: it is empty or no string.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidArgument(f"{name} must be a non-empty string, not {type(value).__name__}")
-    return value
+        raise InvalidArgument(f"{name} must be a non-empty string, not {value!r:.40}")
 
 
 def metadata(value: Mapping[str, Any]) -> None:
@@ -56,6 +55,17 @@ def between(name: str, value: float, interval: str) -> None:
     below = value <= high if interval[-1] == "]" else value < high
     if not (above and below):
         raise InvalidArgument(f"{name} must be in {interval}, not {value}")
+
+
+def whole(name: str, value: float, interval: str) -> None:
+    """A whole number within an interval.
+
+    Raises:
+        InvalidArgument: the value is no whole number or outside.
+    """
+    between(name, value, interval)
+    if not isinstance(value, int):
+        raise InvalidArgument(f"{name} must be a whole number, not {value}")
 
 
 def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:

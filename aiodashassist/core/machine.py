@@ -78,7 +78,8 @@ class RunMachine:
         """Take the next event of the run.
 
         Raises:
-            RemoteProtocolError: an event after a terminal status, or of another run.
+            RemoteProtocolError: an event after a terminal status, one of another run, or a run
+                that waits for tools but names none.
             LocalProtocolError: strict only: a jump that the table does not have.
         """
         if isinstance(event, UnknownEvent | ErrorEvent | ToolStarted | ToolFinished):
@@ -93,7 +94,10 @@ class RunMachine:
             case StepEvent(status=status, step=step):
                 self._same_run(step.run_id)
                 if step.type == "tool_calls":
-                    self._step = step.id if status == "in_progress" else None
+                    if status == "in_progress":
+                        self._step = step.id
+                    elif step.id == self._step:
+                        self._step = None
             case MessageEvent(message=message):
                 self._same_run(message.run_id)
 
@@ -109,7 +113,6 @@ class RunMachine:
         self._waiting = None
         if self._step is not None:
             self._answered.add(self._step)
-            self._step = None
 
     def _same_run(self, run_id: str | None) -> None:
         if self.run_id is None:
@@ -123,6 +126,8 @@ class RunMachine:
         self.status, self.run = status, run
         if status != "requires_action":
             self._waiting = None
+            if self._step in self._answered:
+                self._step = None  # what the run asks for next is another round
         elif self._waiting is None and self._step not in self._answered:
             self._waiting = CallTools(calls=self._named(run))
 
@@ -133,9 +138,10 @@ class RunMachine:
         step = self._step or f"{run.id}:{self.rounds}"
         named = []
         for index, call in enumerate(calls):
-            call_id = call.id
-            if not call_id or call_id in self._call_ids:
-                call_id = f"{step}:{index}"
+            made_up = f"{step}:{index}"
+            call_id = call.id or made_up
+            while call_id in self._call_ids:
+                call_id, made_up = made_up, f"{made_up}'"
             self._call_ids.add(call_id)
             named.append(replace(call, call_id=call_id))
         if not named:

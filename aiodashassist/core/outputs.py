@@ -20,12 +20,14 @@ def match_outputs(
     """
     if len(outputs) != len(calls):
         raise InvalidArgument(f"{len(calls)} tool outputs are expected, not {len(outputs)}")
-    named = {output.tool_call_id: output for output in outputs if output.tool_call_id}
-    in_order = iter([output for output in outputs if not output.tool_call_id])
+    given: dict[str, list[ToolOutput]] = {}  # "" are those that go by order
+    for output in outputs:
+        given.setdefault(output.tool_call_id, []).append(output)
     matched = []
     for call in calls:
-        found = named.pop(call.call_id, None) or named.pop(call.id, None) or next(in_order, None)
+        names = (call.call_id or call.id, call.id, "")
+        found = next((given[name] for name in names if given.get(name)), None)
         if found is None:
             raise InvalidArgument(f"no tool output for the call {call.call_id or call.id}")
-        matched.append(ToolOutput(tool_call_id=call.id, output=found.output))
+        matched.append(ToolOutput(tool_call_id=call.id, output=found.pop(0).output))
     return tuple(matched)

@@ -28,7 +28,7 @@ class AssistantParams(TypedDict, total=False):
     name: str | None
     description: str | None
     instructions: str | None
-    tools: Sequence[Any] | None
+    tools: Any  # a list of declarations; `resources` also take a Toolset and functions
     file_ids: Sequence[str] | None
     metadata: Mapping[str, Any] | None
     temperature: float | None
@@ -80,7 +80,7 @@ class RunParams(TypedDict, total=False):
     instructions: str | None
     additional_instructions: str | None
     additional_messages: Sequence[MessageParams] | None
-    override_tools: Sequence[Any] | None
+    override_tools: Any
     metadata: Mapping[str, Any] | None
     temperature: float | None
     top_p: float | None

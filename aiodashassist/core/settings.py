@@ -26,7 +26,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     first_event: float | None = 60
     idle: float | None = 120
     tool: float | None = None
-    cancel: float = 5
+    cancel: float | None = 5
     total: float | None = None
 
 

@@ -44,8 +44,9 @@ class Snapshot:
             case MessageEvent(message=message):
                 self._messages[message.id] = message
                 self._note(message.request_id)
-            case RunEvent(run=run):
-                self.run = run
+            case RunEvent(status=status, run=run):
+                # The event's name is right where the object disagrees (dashscope.md §7.8).
+                self.run = run if run.status == status else replace(run, status=status)
                 self._note(run.request_id)
             case StepEvent(step=step):
                 self._steps[step.id] = step
@@ -91,7 +92,8 @@ class Snapshot:
         """Calls that have an output: functions as run here, then the vendor's plugins."""
         details = [step.step_details for step in self._steps.values()]
         calls = [call for detail in details if detail is not None for call in detail.tool_calls]
-        return (*self._functions, *(call for call in calls if call.plugin is not None))
+        plugins = (call for call in calls if call.plugin and call.output is not None)
+        return (*self._functions, *plugins)
 
     def result(self, pending_calls: tuple[ToolCall, ...] = ()) -> RunResult | None:
         """The whole as one value; None before the run's first event."""
@@ -100,7 +102,7 @@ class Snapshot:
         messages = self.messages
         return RunResult(
             run=self.run,
-            thread_id=self.run.thread_id,
+            thread_id=self.run.thread_id or (self.thread.id if self.thread else None),
             messages=messages,
             message=messages[-1] if messages else None,
             steps=self.steps,
@@ -113,9 +115,10 @@ class Snapshot:
 
     def _message(self, message_id: str) -> Message:
         message = self._messages[message_id]
-        if message is not None and message.content:
+        text = self.text_of(message_id)
+        if message is not None and (message.text or not text):
             return message
-        content = (Content(text=Text(value=self.text_of(message_id))),)
+        content = (Content(text=Text(value=text)),)
         if message is None:
             return Message(id=message_id, role="assistant", content=content)
         return replace(message, content=content)

@@ -92,7 +92,7 @@ class SSEParser:
             if self._blank and self._started and (block := usual(buffer, position)):
                 position = block.end()
                 name, data = block.groups()
-                if len(data) + len(name) > self._max:
+                if block.end() - block.start() - 3 > self._max:  # but for the line ends
                     self._overrun()
                     break
                 frames.append(Frame(_text(name) or "message", data, self.last_id))
@@ -114,12 +114,9 @@ class SSEParser:
     def _keep(self, piece: bytes) -> None:
         if piece:
             self._pieces.append(piece)
-            self._grow(len(piece))
-
-    def _grow(self, by: int) -> None:
-        self._size += by
-        if self._size > self._max:
-            self._overrun()
+            self._size += len(piece)
+            if self._size > self._max:
+                self._overrun()
 
     def _overrun(self) -> None:
         self._overflow = ResponseTooLarge(
@@ -129,6 +126,9 @@ class SSEParser:
         self._data.clear()
 
     def _line(self, line: bytes) -> Frame | None:
+        if self._size + len(line) > self._max:
+            self._overrun()
+            return None
         if not self._started:
             self._started = True
             line = line.removeprefix(BOM)
@@ -136,16 +136,16 @@ class SSEParser:
             return self._dispatch()
         self._blank = False
         name, _, value = line.partition(b":")
+        if name in (b"data", b"event"):
+            self._size += len(line)
         self._field(name, value.removeprefix(b" "))
         return None
 
     def _field(self, name: bytes, value: bytes) -> None:
         if name == b"data":
             self._data.append(value)
-            self._grow(len(value) + 1)
         elif name == b"event":
             self._event = value
-            self._grow(len(value))
         elif name == b"id":
             if b"\0" not in value:
                 self._id = _text(value)

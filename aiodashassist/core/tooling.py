@@ -52,6 +52,9 @@ class UserAuth(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"UserAuth(type={self.type!r}, user_token='***')"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("type", self.type), ("user_token", "***")]
+
 
 class PluginTool(Struct, frozen=True, omit_defaults=True):
     """A tool that the vendor runs, such as `quark_search` (dashscope.md §4.4)."""

@@ -1,6 +1,6 @@
 """Makes the streams of a client: what a run's tools work with when the call does not say."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, cast
 
 from aiodashassist.core.params import RunParams
@@ -14,8 +14,8 @@ from aiodashassist.tools import Toolset, declared, handlers
 
 __all__ = ("Handlers", "StreamParams", "Streams", "prepared")
 
-Handlers: TypeAlias = Toolset | Iterable[object]
-"""Local handlers: a `Toolset`, or functions and toolsets. Typed as objects, since type checkers
+Handlers: TypeAlias = Toolset | Callable[..., Any] | Iterable[object]
+"""Local handlers: a `Toolset`, a function, or a list of both. Typed as objects, since type checkers
 take a plain list of different functions for no list of callables."""
 
 

@@ -44,7 +44,7 @@ async def test_awaiting_gives_the_first_page() -> None:
 
 
 @pytest.mark.parametrize("named", [True, False])
-async def test_iterating_gives_every_item_once(named: bool) -> None:  # noqa: FBT001
+async def test_iterating_gives_every_item_once(named: bool) -> None:
     """Pages follow each other by the last id, which may have to be taken from the data."""
     book = Book(5, 2, named=named)
     ids = [thread.id async for thread in Paginator(book.fetch, {"order": "asc"})]

@@ -34,7 +34,7 @@ async def asked(
         ("GET", "/nonsense", None, "Invalid URL provided in your request."),
         ("GET", "/threads/a/b/c/d", None, "Invalid URL provided in your request."),
         ("PATCH", "/assistants", None, "Request method 'PATCH' is not supported."),
-        ("POST", "/assistants", b"{broken", "not JSON"),
+        ("POST", "/assistants", b"{broken", "Required body invalid"),
         ("POST", "/assistants", b"[1]", "Required body invalid"),
         ("POST", "/assistants", {"name": "x"}, "Required parameter(s) missing: model"),
         ("GET", "/assistants?limit=0", None, "Limit must be between 1 and 100"),

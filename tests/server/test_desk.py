@@ -79,7 +79,8 @@ async def test_a_run_inherits_from_its_assistant_and_overrides(client: DashScope
     read = await client.threads.runs.retrieve(other.id, run.id)
     assert (read.model, read.instructions, read.temperature) == ("qwen-plus", "other", 0)
     assert read.tools == ()
-    assert [m.text async for m in client.threads.messages.list(other.id, order="asc")][0] == "added"
+    oldest = (await client.threads.messages.list(other.id, order="asc")).data[0]
+    assert oldest.text == "added"
 
 
 async def test_runs_and_steps_are_listed(client: DashScope, assistant_id: str) -> None:

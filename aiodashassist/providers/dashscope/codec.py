@@ -20,7 +20,7 @@ from aiodashassist.core.events import (
     ThreadEvent,
     UnknownEvent,
 )
-from aiodashassist.core.models import Content, Message, Page, Run, RunStep, Thread
+from aiodashassist.core.models import Assistant, Content, Message, Page, Run, RunStep, Thread
 from aiodashassist.core.sse import Frame
 from aiodashassist.core.tooling import (
     FunctionCall,
@@ -75,7 +75,7 @@ def model(kind: type[T], data: object, **fixed: Any) -> T:
     wire_name: str
     for wire_name, value in data.items():
         name = ALIASES.get(wire_name, wire_name)
-        if name not in names or name == "extra":
+        if name not in names or name == "extra" or name in FOREIGN.get(kind, ()):
             extra[wire_name] = value
         elif not _absent(name, value):
             known[name] = NESTED[name](value) if name in NESTED else value
@@ -89,9 +89,11 @@ def model(kind: type[T], data: object, **fixed: Any) -> T:
 
 def page(kind: type[T], body: object) -> Page[T]:
     """A list envelope and its items (dashscope.md §3.7)."""
-    items = body.get("data") if isinstance(body, Mapping) else None
+    if not isinstance(body, Mapping) or "data" not in body:
+        raise DecodeError("expected a list envelope")
+    items = body["data"]
     data = tuple(model(kind, item) for item in _each(items or ()))
-    rest = {k: v for k, v in body.items() if k != "data"} if isinstance(body, Mapping) else body
+    rest = {k: v for k, v in body.items() if k != "data"}
     return msgspec.structs.replace(model(Page, rest), data=data)
 
 
@@ -156,7 +158,10 @@ def _error(frame: Frame) -> ErrorEvent:
         body = None
     if not isinstance(body, Mapping):
         return ErrorEvent(message=frame.text, name=frame.event)
-    request_id = body.get("request_id")
+    inner = body.get("error")
+    if isinstance(inner, Mapping):
+        body = {**body, **inner}
+    request_id = body.get("request_id") or body.get("requestId")
     return ErrorEvent(
         code=str(body.get("code") or ""),
         message=str(body.get("message") or ""),
@@ -170,7 +175,7 @@ def _absent(name: str, value: object) -> bool:
     if value is None or value in ("", {}, []):
         return True
     if name.endswith("_at"):
-        return value in (0, -1)
+        return value in (0, -1, "0", "-1")
     return name in NUMBERS and value == "None"
 
 
@@ -216,8 +221,7 @@ def _contents(value: object) -> tuple[Content, ...]:
 
 def _content(part: Mapping[str, Any]) -> Content:
     inner = {key: _plain(part[key]) for key in ("text", "image_file") if part.get(key)}
-    kind = part.get("type") or next(iter(inner), "text")
-    return _converted({"type": kind, **inner}, Content)
+    return _converted({"type": part.get("type") or "text", **inner}, Content)
 
 
 def _calls(value: object) -> tuple[ToolCall, ...]:
@@ -231,6 +235,8 @@ def _call(item: Mapping[str, Any]) -> ToolCall:
     (§5.4, §7.11): the only object among the fields is then the call.
     """
     kind = item.get("type")
+    if kind is not None and not isinstance(kind, str):
+        raise DecodeError(f"a call's type must be a text, not {type(kind).__name__}")
     inner = {key: value for key, value in item.items() if isinstance(value, Mapping)}
     name = kind if kind in inner else next(iter(inner), kind or "function")
     call = _plain(inner.get(name, {}))
@@ -307,6 +313,11 @@ def _message_event(name: str, body: Mapping[str, Any]) -> MessageEvent:
     return MessageEvent(status=status, message=message, name=name)
 
 
+FOREIGN: dict[Any, frozenset[str]] = {
+    Assistant: frozenset({"response_format", "thought_instructions", "chat_instructions"}),
+    Run: frozenset({"thought_instructions", "chat_instructions", "final_answer", "log_id"}),
+}
+"""Fields that only the other API has."""
 ALIASES = {"create_at": "created_at", "from": "from_"}
 NESTED: dict[str, Callable[[Any], Any]] = {
     "tools": read_tools,
@@ -316,7 +327,7 @@ NESTED: dict[str, Callable[[Any], Any]] = {
     "step_details": _details,
     "usage": _usage,
     "last_error": _last_error,
-    "truncation_strategy": _plain,
+    "truncation_strategy": _object,
 }
 DELTA = msgspec.json.Decoder(WireMessageDelta)
 EVENTS: dict[str, Callable[[str, Mapping[str, Any]], Event]] = {

@@ -71,7 +71,7 @@ SHOWN = 200  # characters of a body that is not JSON
 
 def kind_of(status: int | None, code: str, message: str) -> type[APIError]:
     """The class of an error; `status` is None inside a stream."""
-    if status in (None, 400):
+    if status in (None, 400, 404):
         if any(words in message for words in MISSING):
             return NotFound
         if message.startswith("API key or Uid is missing"):
@@ -91,11 +91,11 @@ def answer_error(response: Response) -> APIError | None:
     """
     good = 200 <= response.status < 300
     body = _body(response)
+    inner = body.get("error")
+    if isinstance(inner, Mapping) and not body.keys() & {"id", "data"}:
+        body = {**body, **inner}
     if good and not (body.get("code") and "message" in body and not body.keys() & {"id", "data"}):
         return None
-    inner = body.get("error")
-    if isinstance(inner, Mapping):
-        body = {**body, **inner}
     code = str(body.get("code") or "")
     message = str(body.get("message") or body.get("msg") or "") or _shown(response)
     request_id = body.get("request_id") or body.get("requestId")
@@ -145,4 +145,6 @@ def _shown(response: Response) -> str:
 
 
 def _seconds(value: str | None) -> float | None:
-    return float(value) if value is not None and value.isascii() and value.isdigit() else None
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
+        return None
+    return float(value)

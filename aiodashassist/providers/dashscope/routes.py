@@ -4,7 +4,7 @@ Everything hangs directly below the base URL. Updates are POST; PATCH and PUT ar
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -140,19 +140,41 @@ def encode(operation: Operation[Any]) -> Request:
     if route is None:
         raise UnsupportedOperation(f"DashScope has no {name}")
     fields = msgspec.structs.asdict(operation)
-    ids = {key: checks.identifier(key, fields.pop(key)) for key in route.ids}
+    ids = {key: fields.pop(key) for key in route.ids}
     params = {**fields.pop("params", {}), **fields.pop("page", {}), **fields}
     given = {key: value for key, value in params.items() if value is not None}
+    needed = NEEDS.get(type(operation))
+    if needed and needed not in given:
+        raise InvalidArgument(f"{name} needs {needed}")
     for key in given:
         if key not in route.accepts:
             raise UnsupportedParameter(f"DashScope has no place for {key!r} in {name}")
     check(given)
     wire = {RENAMED.get(key, key): value for key, value in given.items()}
-    path = route.path.format_map({key: quote(value, safe="") for key, value in ids.items()})
+    path = route.path.format_map({key: _segment(key, value) for key, value in ids.items()})
     if route.method == "POST" and route.accepts:
         return Request(method="POST", path=path, body=_json(wire, name), operation=name)
     query = {key: str(value) for key, value in wire.items()}
     return Request(method=route.method, path=path, query=query, operation=name)
+
+
+NEEDS: dict[type[Operation[Any]], str] = {
+    ops.CreateMessage: "content",
+    ops.CreateRun: "assistant_id",
+    ops.CreateThreadAndRun: "assistant_id",
+}
+
+
+def _segment(name: str, value: str) -> str:
+    """An id as one segment of a path; dots alone would be resolved on the way."""
+    checks.identifier(name, value)
+    try:
+        quoted = quote(value, safe="")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"{name} cannot be written in a URL: {error}") from error
+    if quoted in (".", ".."):
+        raise InvalidArgument(f"{name} must not be {quoted!r}")
+    return quoted
 
 
 def _json(wire: Mapping[str, Any], name: str) -> bytes:
@@ -163,28 +185,41 @@ def _json(wire: Mapping[str, Any], name: str) -> bytes:
 
 
 def check(given: Mapping[str, Any]) -> None:
-    """The limits that DashScope documents (dashscope.md §2, §3, §6.3)."""
-    if "assistant_id" in given:
-        checks.identifier("assistant_id", given["assistant_id"])
-    if "metadata" in given:
-        checks.metadata(given["metadata"])
-    for key, interval in INTERVALS.items():
-        if key in given:
-            checks.between(key, given[key], interval)
-    if "order" in given:
-        checks.one_of("order", given["order"], ("asc", "desc"))
-    if given.get("content") == "":
-        raise InvalidArgument("content must not be empty")
-    if "after" in given and "before" in given:
+    """The limits that DashScope documents (dashscope.md §2, §3, §6.3); None is not given.
+
+    Raises:
+        InvalidArgument: a value beyond its limit, in messages and threads inside too.
+    """
+    if not isinstance(given, Mapping):
+        raise InvalidArgument(f"expected an object, not {type(given).__name__}")
+    for name, value in given.items():
+        if value is not None and name in CHECKS:
+            CHECKS[name](name, value)
+    if given.get("after") and given.get("before"):
         raise InvalidArgument("after and before exclude each other")
-    for message in (given.get("thread") or given).get("messages") or ():
+
+
+def _check_content(name: str, value: Any) -> None:
+    if value == "":
+        raise InvalidArgument(f"{name} must not be empty")
+
+
+def _check_messages(_name: str, value: Any) -> None:
+    for message in value:
         check(message)
 
 
-INTERVALS = {
-    "page_size": "[1, 100]",
-    "temperature": "[0, 2)",
-    "top_p": "(0, 1]",
-    "top_k": "[0, inf)",
-    "max_tokens": "[1, inf)",
+CHECKS: dict[str, Callable[[str, Any], None]] = {
+    "assistant_id": checks.identifier,
+    "content": _check_content,
+    "metadata": lambda _, value: checks.metadata(value),
+    "thread": lambda _, value: check(value),
+    "messages": _check_messages,
+    "additional_messages": _check_messages,
+    "order": lambda name, value: checks.one_of(name, value, ("asc", "desc")),
+    "temperature": lambda name, value: checks.between(name, value, "[0, 2)"),
+    "top_p": lambda name, value: checks.between(name, value, "(0, 1]"),
+    "page_size": lambda name, value: checks.whole(name, value, "[1, 100]"),
+    "top_k": lambda name, value: checks.whole(name, value, "[0, inf)"),
+    "max_tokens": lambda name, value: checks.whole(name, value, "[1, inf)"),
 }

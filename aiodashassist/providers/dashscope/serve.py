@@ -77,9 +77,9 @@ class DashScopeService:
             return kind(**ids, page=_page(query))
         try:
             return kind(**ids, **_fields(kind, _json(body)))
-        except (InvalidArgument, DecodeError) as error:
+        except InvalidArgument as error:
             raise Refusal("invalid", error.message) from error
-        except msgspec.ValidationError as error:
+        except (DecodeError, msgspec.ValidationError, RecursionError) as error:
             raise Refusal("invalid", f"{BAD_BODY} {error}") from error
 
     def answer(
@@ -189,15 +189,16 @@ def _fields(kind: type[Operation[Any]], body: dict[str, Any]) -> dict[str, Any]:
 def _params(kind: type[Operation[Any]], type: Any, body: Any) -> Any:
     if not isinstance(body, dict):
         raise InvalidArgument(BAD_BODY)
-    tools = "override_tools" if kind in (ops.CreateRun, ops.CreateThreadAndRun) else "tools"
-    given = {(tools if key == "tools" else key): value for key, value in body.items()}
+    wire_names = {routes.RENAMED.get(name, name): name for name in routes.ROUTES[kind].accepts}
+    given = {wire_names[key]: value for key, value in body.items() if key in wire_names}
     if kind is ops.UpdateAssistant and not given.get("file_ids"):
         given.pop("file_ids", None)  # the SDK always sends an empty list (§2.1)
     if kind is ops.CreateAssistant and not given.get("model"):
         raise InvalidArgument("Required parameter(s) missing: model")
     params = msgspec.convert(given, type)
-    if tools in params:
-        params[tools] = _declared(params[tools])
+    for name in ("tools", "override_tools"):
+        if name in params:
+            params[name] = _declared(params[name])
     if kind is ops.CreateMessage:
         _check_message(params)
     for name in ("messages", "additional_messages"):
@@ -220,8 +221,10 @@ def _declared(value: list[Any]) -> list[Tool]:
     A tool that has more than this library knows is kept as it came, to be echoed so (§3.1).
     """
     tools = codec.read_tools(value)
-    for tool in tools:
-        if isinstance(tool, dict) and (tool.get("type") in (None, "function", "rag")):
+    for tool, sent in zip(tools, value, strict=True):
+        if not isinstance(sent.get("type"), str) or not sent["type"]:
+            raise InvalidArgument("Required parameter(s) invalid: tools")
+        if isinstance(tool, dict) and (tool.get("type") in ("function", "rag")):
             raise InvalidArgument("Required parameter(s) invalid: tools")
         function = getattr(tool, "function", None)
         if function is not None and function.name in ("", "search"):

@@ -37,7 +37,8 @@ def calls(*functions: tuple[str, str]) -> CallFunctions:
 
 
 @pytest.mark.parametrize(
-    "text", ["你好，世界😀", "two\nlines", "/etc/passwd is a file", "/unknown x", "/call", "/wait x"]
+    "text",
+    ["你好，世界😀", "two\nlines", "/etc/passwd is a file", "/unknown x", "/call", "/wait x"],
 )
 async def test_a_message_without_directives_is_echoed(text: str) -> None:
     """What steers nothing is the answer, to the letter; so are slashes that are no directives."""

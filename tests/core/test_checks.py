@@ -1,0 +1,123 @@
+"""Checks before sending: what is taken, what is refused, and that the field is named."""
+
+from typing import Any
+
+import pytest
+
+from aiodashassist.core.checks import between, identifier, metadata, one_of, whole
+from aiodashassist.errors import InvalidArgument
+
+
+@pytest.mark.parametrize("value", ["a", "thread_1", " "])
+def test_an_id_is_any_text(value: str) -> None:
+    """A text that is not empty passes."""
+    identifier("thread_id", value)
+
+
+@pytest.mark.parametrize("value", ["", None, 0, 7, b"thread_1", ["thread_1"]])
+def test_an_id_that_is_none_is_refused(value: object) -> None:
+    """An empty or non-text id is refused by name."""
+    with pytest.raises(InvalidArgument, match="thread_id must be a non-empty string"):
+        identifier("thread_id", value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {f"key {number}": "" for number in range(16)},
+        {"k" * 64: "v" * 512},
+        {"键" * 64: "值" * 512},
+        {"": 5, "nested": {"a": "v" * 1000}},
+    ],
+    ids=["none", "16 pairs", "longest", "characters, not bytes", "other values"],
+)
+def test_metadata_within_the_limits_is_taken(value: dict[str, Any]) -> None:
+    """16 pairs, keys of 64 and values of 512 characters are still good."""
+    metadata(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({f"key {number}": "" for number in range(17)}, "17 pairs; at most 16"),
+        ({"k" * 65: ""}, "keys are strings of at most 64 characters"),
+        ({5: ""}, "keys are strings of at most 64 characters"),
+        ({"key": "v" * 513}, r"metadata\['key'\] has 513 characters; at most 512"),
+        ([("key", "value")], "metadata must be a mapping"),
+        ("key", "metadata must be a mapping"),
+    ],
+)
+def test_metadata_beyond_the_limits_is_refused(value: Any, reason: str) -> None:
+    """One more is too much, and the message has the limit."""
+    with pytest.raises(InvalidArgument, match=reason):
+        metadata(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"),
+    [
+        (0, "[0, 2)"),
+        (1.999, "[0, 2)"),
+        (0.001, "(0, 1]"),
+        (1, "(0, 1]"),
+        (1, "[1, inf)"),
+        (10**400, "[1, inf)"),
+        (100, "[1, 100]"),
+    ],
+)
+def test_a_number_inside_is_taken(value: float, interval: str) -> None:
+    """A square bracket has its end inside."""
+    between("top_p", value, interval)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"),
+    [
+        (2, "[0, 2)"),
+        (-0.001, "[0, 2)"),
+        (0, "(0, 1]"),
+        (1.001, "(0, 1]"),
+        (float("nan"), "[0, 2)"),
+        (float("inf"), "[1, inf)"),
+        (0, "[1, 100]"),
+    ],
+)
+def test_a_number_outside_is_refused(value: float, interval: str) -> None:
+    """A round bracket has its end outside; field, limit and value are told."""
+    with pytest.raises(InvalidArgument) as caught:
+        between("top_p", value, interval)
+    assert str(caught.value) == f"top_p must be in {interval}, not {value}"
+
+
+@pytest.mark.parametrize("value", [True, False, "1", None, [1]])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    """A bool is no number here, nor is a text of digits."""
+    with pytest.raises(InvalidArgument, match="top_p must be a number, not "):
+        between("top_p", value, "[0, 2)")
+
+
+def test_one_of_a_few_words_is_taken() -> None:
+    """An allowed word passes."""
+    one_of("order", "asc", ("asc", "desc"))
+
+
+@pytest.mark.parametrize("value", ["", "ASC", "up", None, 1])
+def test_another_word_is_refused(value: object) -> None:
+    """Any other is refused, and the message lists what is allowed."""
+    with pytest.raises(InvalidArgument, match="order must be one of asc, desc"):
+        one_of("order", value, ("asc", "desc"))
+
+
+def test_a_refusal_is_a_value_error() -> None:
+    """Who expects Python's own error for bad values gets it."""
+    with pytest.raises(ValueError, match="thread_id"):
+        identifier("thread_id", "")
+
+
+@pytest.mark.parametrize("value", [1.0, 1.5, True, "1", 0, 101])
+def test_a_whole_number_is_one_within_its_interval(value: float) -> None:
+    """Fractions, texts and truths are no whole numbers."""
+    whole("limit", 1, "[1, 100]")
+    with pytest.raises(InvalidArgument, match="limit"):
+        whole("limit", value, "[1, 100]")

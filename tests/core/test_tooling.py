@@ -1,0 +1,80 @@
+"""Declarations of tools, and calls of either kind."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from aiodashassist.core.tooling import (
+    FunctionCall,
+    FunctionDefinition,
+    FunctionTool,
+    PluginCall,
+    PluginTool,
+    RagTool,
+    ToolCall,
+    UserAuth,
+)
+
+
+@pytest.mark.parametrize(
+    ("tool", "wire"),
+    [
+        (
+            FunctionTool(function=FunctionDefinition(name="add")),
+            {"type": "function", "function": {"name": "add"}},
+        ),
+        (
+            FunctionTool(function=FunctionDefinition(name="add", description="", parameters={})),
+            {"type": "function", "function": {"name": "add", "description": "", "parameters": {}}},
+        ),
+        (PluginTool("quark_search"), {"type": "quark_search"}),
+        (
+            PluginTool("mine", auth=UserAuth(user_token="secret")),
+            {"type": "mine", "auth": {"type": "user_http", "user_token": "secret"}},
+        ),
+        (RagTool(prompt_ra={"k": 1}), {"type": "rag", "prompt_ra": {"k": 1}}),
+    ],
+)
+def test_a_declaration_is_what_the_wire_has(tool: Any, wire: dict[str, Any]) -> None:
+    """A declared tool is written with its type and without what was not given."""
+    assert msgspec.to_builtins(tool) == wire
+    assert tool.type == wire["type"]
+    assert msgspec.convert(wire, type(tool)) == tool
+
+
+def test_a_token_is_in_no_repr() -> None:
+    """A plugin's declaration can be printed and logged."""
+    tool = PluginTool("mine", auth=UserAuth(user_token="secret"))
+    shown = f"{tool} {tool!r} {tool.auth}"
+    assert "secret" not in shown
+    assert "***" in shown
+
+
+def test_a_token_is_in_no_rich_print() -> None:
+    """A printer that asks for the fields one by one is told no more than `repr` tells."""
+    auth = UserAuth(user_token="secret")
+    assert "secret" not in str(list(auth.__rich_repr__()))
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "arguments", "output"),
+    [
+        (ToolCall(function=FunctionCall(name="add", arguments="[1]")), "add", "[1]", None),
+        (ToolCall(function=FunctionCall(name="add", output="3")), "add", "", "3"),
+        (
+            ToolCall(type="quark_search", plugin=PluginCall(arguments="{}", output="[]")),
+            "quark_search",
+            "{}",
+            "[]",
+        ),
+        (ToolCall(type="quark_search", plugin=PluginCall()), "quark_search", "", None),
+        (ToolCall(type="quark_search"), "quark_search", "", None),
+        (ToolCall(), "function", "", None),
+    ],
+)
+def test_a_call_says_what_was_called(
+    call: ToolCall, name: str, arguments: str, output: str | None
+) -> None:
+    """Name, arguments and output are those of the function, or of the plugin."""
+    assert (call.name, call.arguments, call.output) == (name, arguments, output)

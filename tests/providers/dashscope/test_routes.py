@@ -1,0 +1,529 @@
+"""The request of every call, byte for byte, and the way back from a request line to its call."""
+
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.models import Thread, TruncationStrategy
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.params import ListParams
+from aiodashassist.core.tooling import (
+    FunctionDefinition,
+    FunctionTool,
+    PluginTool,
+    RagTool,
+    ToolOutput,
+    UserAuth,
+)
+from aiodashassist.errors import (
+    AssistError,
+    ConfigError,
+    InvalidArgument,
+    UnsupportedOperation,
+    UnsupportedParameter,
+)
+from aiodashassist.providers.dashscope import routes
+
+RUN_PATH = "/threads/thread_1/runs/run_1"
+MESSAGE_PATH = "/threads/thread_1/messages/message_1"
+PAGE: ListParams = {"page_size": 20, "order": "asc", "after": "x"}
+QUERY = {"limit": "20", "order": "asc", "after": "x"}
+RUN: dict[str, Any] = {"thread_id": "thread_1", "run_id": "run_1"}
+MESSAGE: dict[str, Any] = {"thread_id": "thread_1", "message_id": "message_1"}
+STRATEGY = TruncationStrategy(type="last_messages", last_messages=5)
+
+# operation, method, path, query, body: every row of dashscope.md §2 that has an operation
+CALLS: dict[str, tuple[Operation[Any], str, str, dict[str, str], Any]] = {
+    "A1": (
+        ops.CreateAssistant(params={"model": "qwen-max", "name": "n", "file_ids": ["f"]}),
+        "POST", "/assistants", {}, {"model": "qwen-max", "name": "n", "file_ids": ["f"]},
+    ),
+    "A2": (ops.ListAssistants(page=PAGE), "GET", "/assistants", QUERY, None),
+    "A3": (ops.RetrieveAssistant(assistant_id="asst_1"), "GET", "/assistants/asst_1", {}, None),
+    "A4": (
+        ops.UpdateAssistant(assistant_id="asst_1", params={"description": "", "tools": []}),
+        "POST", "/assistants/asst_1", {}, {"description": "", "tools": []},
+    ),
+    "A5": (ops.DeleteAssistant(assistant_id="asst_1"), "DELETE", "/assistants/asst_1", {}, None),
+    "T1": (
+        ops.CreateThread(params={"messages": [{"content": "hi"}], "metadata": {"a": "b"}}),
+        "POST", "/threads", {}, {"messages": [{"content": "hi"}], "metadata": {"a": "b"}},
+    ),
+    "T1 empty": (ops.CreateThread(), "POST", "/threads", {}, {}),
+    "T2": (ops.RetrieveThread(thread_id="thread_1"), "GET", "/threads/thread_1", {}, None),
+    "T3": (
+        ops.UpdateThread(thread_id="thread_1", params={"metadata": {}}),
+        "POST", "/threads/thread_1", {}, {"metadata": {}},
+    ),
+    "T4": (ops.DeleteThread(thread_id="thread_1"), "DELETE", "/threads/thread_1", {}, None),
+    "M1": (
+        ops.CreateMessage(thread_id="thread_1", params={"role": "user", "content": "你好"}),
+        "POST", "/threads/thread_1/messages", {}, {"role": "user", "content": "你好"},
+    ),
+    "M2": (
+        ops.ListMessages(thread_id="thread_1", page=PAGE),
+        "GET", "/threads/thread_1/messages", QUERY, None,
+    ),
+    "M3": (ops.RetrieveMessage(**MESSAGE), "GET", MESSAGE_PATH, {}, None),
+    "M4": (
+        ops.UpdateMessage(**MESSAGE, params={"metadata": {"k": "v"}}),
+        "POST", MESSAGE_PATH, {}, {"metadata": {"k": "v"}},
+    ),
+    "R1": (
+        ops.CreateRun(
+            thread_id="thread_1",
+            params={
+                "assistant_id": "asst_1",
+                "additional_instructions": "be brief",
+                "additional_messages": [{"content": "more", "role": "assistant"}],
+                "override_tools": [PluginTool("quark_search")],
+                "temperature": 0,
+                "truncation_strategy": STRATEGY,
+            },
+            stream=True,
+        ),
+        "POST", "/threads/thread_1/runs", {},
+        {
+            "assistant_id": "asst_1",
+            "additional_instructions": "be brief",
+            "additional_messages": [{"content": "more", "role": "assistant"}],
+            "tools": [{"type": "quark_search"}],
+            "temperature": 0,
+            "truncation_strategy": {"type": "last_messages", "last_messages": 5},
+            "stream": True,
+        },
+    ),
+    "R2": (
+        ops.CreateThreadAndRun(
+            params={"assistant_id": "asst_1"}, thread={"messages": [{"content": "hi"}]}
+        ),
+        "POST", "/threads/runs", {},
+        {
+            "assistant_id": "asst_1",
+            "thread": {"messages": [{"content": "hi"}]},
+            "stream": False,
+        },
+    ),
+    "R2 no thread": (
+        ops.CreateThreadAndRun(params={"assistant_id": "asst_1"}, stream=True),
+        "POST", "/threads/runs", {}, {"assistant_id": "asst_1", "stream": True},
+    ),
+    "R3": (
+        ops.ListRuns(thread_id="thread_1", page={"before": "run_9", "order": "desc"}),
+        "GET", "/threads/thread_1/runs", {"before": "run_9", "order": "desc"}, None,
+    ),
+    "R4": (ops.RetrieveRun(**RUN), "GET", RUN_PATH, {}, None),
+    "R5": (ops.UpdateRun(**RUN, metadata={"a": 1}), "POST", RUN_PATH, {}, {"metadata": {"a": 1}}),
+    "R5 nothing": (ops.UpdateRun(**RUN), "POST", RUN_PATH, {}, {}),
+    "R6": (
+        ops.SubmitOutputs(
+            **RUN, tool_outputs=(ToolOutput(output="rain"), ToolOutput(output="", tool_call_id="c"))
+        ),
+        "POST", RUN_PATH + "/submit_tool_outputs", {},
+        {
+            "tool_outputs": [
+                {"output": "rain", "tool_call_id": ""}, {"output": "", "tool_call_id": "c"},
+            ],
+            "stream": False,
+        },
+    ),
+    "R7": (ops.CancelRun(**RUN), "POST", RUN_PATH + "/cancel", {}, None),
+    "RS1": (ops.ListSteps(**RUN), "GET", RUN_PATH + "/steps", {}, None),
+    "RS2": (ops.RetrieveStep(**RUN, step_id="step_1"), "GET", RUN_PATH + "/steps/step_1", {}, None),
+}  # fmt: skip
+
+every_call = pytest.mark.parametrize(
+    ("operation", "method", "path", "query", "body"), CALLS.values(), ids=CALLS
+)
+
+
+@every_call
+def test_each_call_has_its_line_and_body(
+    operation: Operation[Any], method: str, path: str, query: dict[str, str], body: Any
+) -> None:
+    """A call becomes the method, path, query and body that the service documents."""
+    request = routes.encode(operation)
+
+    sent = None if request.body is None else json.loads(request.body)
+    assert (request.method, request.path, request.query, sent) == (method, path, query, body)
+    assert request.operation == type(operation).__name__
+
+
+@every_call
+def test_each_line_leads_back_to_its_call(
+    operation: Operation[Any], method: str, path: str, query: dict[str, str], body: Any
+) -> None:
+    """`find` names the operation that a request line was made from, and its ids."""
+    del query, body
+    ids = {name: getattr(operation, name) for name in routes.ROUTES[type(operation)].ids}
+
+    assert routes.find(method, path) == (type(operation), ids)
+
+
+def test_every_call_is_in_the_table() -> None:
+    """The table above leaves out no operation that DashScope has."""
+    assert {type(call[0]) for call in CALLS.values()} == set(routes.ROUTES)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fault"),
+    [
+        ("PATCH", "/assistants/asst_1", "method"),
+        ("PUT", "/threads/thread_1", "method"),
+        ("GET", "/threads", "method"),
+        ("DELETE", "/threads/t/messages/m", "method"),
+        ("GET", RUN_PATH + "/cancel", "method"),
+        ("GET", "", "url"),
+        ("GET", "/", "url"),
+        ("GET", "/threads/", "url"),
+        ("GET", "/assistants/asst_1/", "url"),
+        ("GET", "/services/assistants", "url"),
+        ("POST", RUN_PATH + "/submit", "url"),
+        ("GET", "/Assistants", "url"),
+    ],
+)
+def test_a_line_of_no_call_says_what_is_wrong(method: str, path: str, fault: str) -> None:
+    """An unknown path is `url`; a known one with another method is `method`."""
+    assert routes.find(method, path) == fault
+
+
+@pytest.mark.parametrize(
+    ("given_id", "quoted"),
+    [
+        ("a/b", "a%2Fb"),
+        ("../assistants", "..%2Fassistants"),
+        ("a?b#c", "a%3Fb%23c"),
+        ("50%", "50%25"),
+        ("a b\n", "a%20b%0A"),
+        ("线程", "%E7%BA%BF%E7%A8%8B"),
+        ("asst_1-2.3~", "asst_1-2.3~"),
+    ],
+)
+def test_an_id_is_one_segment_of_the_path(given_id: str, quoted: str) -> None:
+    """Whatever an id contains is quoted, and unquoted on the way back."""
+    request = routes.encode(ops.RetrieveThread(thread_id=given_id))
+
+    assert request.path == "/threads/" + quoted
+    assert routes.find("GET", request.path) == (ops.RetrieveThread, {"thread_id": given_id})
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+def test_any_ids_come_back(thread_id: str, run_id: str, step_id: str) -> None:
+    """The path of a call gives back its ids, or the ids are refused before anything is sent."""
+    operation = ops.RetrieveStep(thread_id=thread_id, run_id=run_id, step_id=step_id)
+    try:
+        path = routes.encode(operation).path
+    except InvalidArgument:
+        return
+    ids = {"thread_id": thread_id, "run_id": run_id, "step_id": step_id}
+    assert path.isascii()
+    assert urlsplit("http://host" + path).path == path
+    assert routes.find("GET", path) == (ops.RetrieveStep, ids)
+
+
+@pytest.mark.parametrize("dots", [".", ".."])
+def test_an_id_of_dots_does_not_climb(dots: str) -> None:
+    """`.` and `..` would be resolved on the way to the service: they are refused."""
+    with pytest.raises(InvalidArgument, match="run_id"):
+        routes.encode(ops.RetrieveRun(thread_id="thread_1", run_id=dots))
+
+
+@pytest.mark.parametrize("wrong", ["", None, 5, b"run_1"])
+def test_an_id_is_a_text(wrong: Any) -> None:
+    """An id that is empty or no text is refused, naming the field."""
+    with pytest.raises(InvalidArgument, match="run_id"):
+        routes.encode(ops.RetrieveRun(thread_id="thread_1", run_id=wrong))
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ops.RetrieveRun(thread_id="thread_1", run_id="\ud800"),
+        ops.CreateMessage(thread_id="thread_1", params={"content": "\ud800"}),
+        ops.UpdateRun(**RUN, metadata={"a": object()}),
+    ],
+)
+def test_what_cannot_be_written_is_refused(operation: Operation[Any]) -> None:
+    """Half a surrogate pair, or an object that JSON has no form for, is an InvalidArgument."""
+    with pytest.raises(InvalidArgument):
+        routes.encode(operation)
+
+
+def test_json_without_end_is_refused() -> None:
+    """A body that contains itself is an InvalidArgument."""
+    endless: dict[str, Any] = {}
+    endless["self"] = endless
+
+    with pytest.raises(InvalidArgument, match="UpdateRun cannot be written"):
+        routes.encode(ops.UpdateRun(**RUN, metadata=endless))
+
+
+ABSENT: dict[str, Any] = {"assistant_id": None, "content": None}
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        (ops.CreateRun(thread_id="t", params=ABSENT), "assistant_id"),  # type: ignore[arg-type]
+        (ops.CreateThreadAndRun(params=ABSENT), "assistant_id"),  # type: ignore[arg-type]
+        (ops.CreateMessage(thread_id="t", params=ABSENT), "content"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_a_call_cannot_do_without_is_not_none(operation: Operation[Any], field: str) -> None:
+    """A run names its assistant and a message has content; None for either is refused."""
+    with pytest.raises(InvalidArgument, match=field):
+        routes.encode(operation)
+
+
+class MoveThread(Operation[Thread], frozen=True, kw_only=True):
+    """A call that no service has."""
+
+    result = Thread
+    thread_id: str
+
+
+def test_a_call_without_a_route_is_unsupported() -> None:
+    """An operation that DashScope does not have raises before anything is sent."""
+    with pytest.raises(UnsupportedOperation, match="MoveThread"):
+        routes.encode(MoveThread(thread_id="thread_1"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [
+        (ops.CreateAssistant(params={"model": "m", "thought_instructions": "x"}), "thought_"),
+        (ops.CreateAssistant(params={"model": "m", "response_format": "text"}), "response_format"),
+        (ops.UpdateAssistant(assistant_id="a", params={"chat_instructions": ""}), "chat_"),
+        (ops.UpdateMessage(**MESSAGE, params={"content": "x"}), "content"),
+        (ops.UpdateMessage(**MESSAGE, params={"file_ids": []}), "file_ids"),
+        (ops.UpdateThread(thread_id="t", params={"messages": []}), "messages"),
+        (ops.CreateRun(thread_id="t", params={"assistant_id": "a", "user_info": {}}), "user_info"),
+        (ops.CreateRun(thread_id="t", params={"assistant_id": "a", "user_loc": {}}), "user_loc"),
+        (
+            ops.CreateThreadAndRun(params={"assistant_id": "a", "model_parameters": {}}),
+            "model_parameters",
+        ),
+    ],
+)
+def test_a_parameter_without_a_place_is_unsupported(operation: Operation[Any], name: str) -> None:
+    """A parameter of another API is named in the error; none is dropped in silence."""
+    with pytest.raises(UnsupportedParameter, match=name):
+        routes.encode(operation)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model", "instructions", "additional_instructions", "additional_messages",
+        "max_prompt_tokens", "max_completion_tokens", "tool_choice", "response_format",
+        "parallel_tool_calls", "metadata",
+    ],
+)  # fmt: skip
+def test_a_run_takes_what_either_sdk_sends(name: str) -> None:
+    """Every field of dashscope.md §2.2 has a place in the body of a run."""
+    values: dict[str, Any] = {
+        "metadata": {},
+        "additional_messages": [],
+        "parallel_tool_calls": True,
+    }
+    value = values.get(name, 1)
+    params: Any = {"assistant_id": "a", name: value}
+
+    body = routes.encode(ops.CreateRun(thread_id="t", params=params)).body
+    assert body is not None
+    assert json.loads(body)[name] == value
+
+
+def test_none_is_not_sent() -> None:
+    """None means "not given"; an empty text, list or object and zero are sent as they are."""
+    operation = ops.UpdateAssistant(
+        assistant_id="a",
+        params={
+            "model": None, "name": "", "tools": [], "metadata": {}, "top_k": 0, "file_ids": None,
+        },
+    )  # fmt: skip
+    assert routes.encode(operation).body == b'{"name":"","tools":[],"metadata":{},"top_k":0}'
+
+
+def test_none_inside_a_message_is_not_given() -> None:
+    """A message of a new thread may say None for its metadata and files, as one of its own may."""
+    operation = ops.CreateThread(
+        params={"messages": [{"content": "hi", "metadata": None, "file_ids": None}]}
+    )
+    body = json.loads(routes.encode(operation).body or b"")
+
+    (message,) = body["messages"]
+    assert {key: value for key, value in message.items() if value is not None} == {"content": "hi"}
+
+
+def test_a_body_is_plain_utf8() -> None:
+    """Text that is not ASCII is sent as UTF-8, not escaped."""
+    request = routes.encode(ops.CreateMessage(thread_id="t", params={"content": "天气"}))
+
+    assert request.body == '{"content":"天气"}'.encode()
+
+
+def test_tools_are_declared_as_the_wire_has_them() -> None:
+    """Functions, plugins with their authentication, retrieval and plain dicts (§3.9)."""
+    schema = {"type": "object", "properties": {}}
+    function = FunctionDefinition(name="f", description="d", parameters=schema)
+    tools = [
+        FunctionTool(function=function),
+        PluginTool("my_plugin", description="p", auth=UserAuth(user_token="bearer-token")),
+        RagTool(prompt_ra={"pipeline_id": ["p1"]}),
+        {"type": "new", "limit": 1},
+    ]
+    body = routes.encode(ops.CreateAssistant(params={"model": "m", "tools": tools})).body
+    assert body is not None
+    assert json.loads(body)["tools"] == [
+        {
+            "type": "function",
+            "function": {"name": "f", "description": "d", "parameters": schema},
+        },
+        {
+            "type": "my_plugin",
+            "description": "p",
+            "auth": {"type": "user_http", "user_token": "bearer-token"},
+        },
+        {"type": "rag", "prompt_ra": {"pipeline_id": ["p1"]}},
+        {"type": "new", "limit": 1},
+    ]
+
+
+MANY = {str(number): "" for number in range(17)}
+
+
+def assistant(**params: Any) -> Operation[Any]:
+    """An assistant with parameters."""
+    return ops.CreateAssistant(params={"model": "m", **params})  # type: ignore[typeddict-item]
+
+
+def run(**params: Any) -> Operation[Any]:
+    """A run with parameters."""
+    fields: Any = {"assistant_id": "a", **params}
+    return ops.CreateRun(thread_id="t", params=fields)
+
+
+def listed(**page: Any) -> Operation[Any]:
+    """A list with parameters."""
+    return ops.ListAssistants(page=page)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        (listed(page_size=0), "page_size"),
+        (listed(page_size=101), "page_size"),
+        (listed(page_size="5"), "page_size"),
+        (listed(page_size=True), "page_size"),
+        (listed(page_size=1.5), "page_size"),
+        (listed(order="newest"), "order"),
+        (listed(after="a", before="b"), "after and before"),
+        (assistant(temperature=-0.1), "temperature"),
+        (assistant(temperature=2), "temperature"),
+        (assistant(temperature=float("nan")), "temperature"),
+        (assistant(top_p=0), "top_p"),
+        (assistant(top_p=1.01), "top_p"),
+        (assistant(top_k=-1), "top_k"),
+        (assistant(max_tokens=0), "max_tokens"),
+        (assistant(metadata=MANY), "metadata"),
+        (assistant(metadata={"k" * 65: ""}), "metadata"),
+        (assistant(metadata={"k": "v" * 513}), "metadata"),
+        (assistant(metadata=[]), "metadata"),
+        (run(temperature=2), "temperature"),
+        (run(metadata=MANY), "metadata"),
+        (run(assistant_id=""), "assistant_id"),
+        (run(assistant_id=7), "assistant_id"),
+        (ops.UpdateRun(**RUN, metadata=MANY), "metadata"),
+        (ops.CreateMessage(thread_id="t", params={"content": ""}), "content"),
+        (ops.CreateThread(params={"messages": [{"content": ""}]}), "content"),
+        (ops.CreateThread(params={"messages": [{"content": "x", "metadata": MANY}]}), "metadata"),
+        (
+            ops.CreateThreadAndRun(
+                params={"assistant_id": "a"}, thread={"messages": [{"content": ""}]}
+            ),
+            "content",
+        ),
+        (
+            ops.CreateThreadAndRun(params={"assistant_id": "a"}, thread={"metadata": MANY}),
+            "metadata",
+        ),
+        (run(additional_messages=[{"content": ""}]), "content"),
+        (run(additional_messages=[{"content": "x", "metadata": MANY}]), "metadata"),
+    ],
+)
+def test_a_value_beyond_its_limit_is_refused(operation: Operation[Any], field: str) -> None:
+    """A documented limit is checked before a byte is sent, and the error names the field."""
+    with pytest.raises(InvalidArgument, match=field):
+        routes.encode(operation)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        listed(page_size=1),
+        listed(page_size=100, order="desc", after=""),
+        assistant(temperature=0, top_p=1, top_k=0, max_tokens=1),
+        assistant(temperature=1.999, top_p=0.001, top_k=10**6, max_tokens=10**9),
+        assistant(metadata=dict(list(MANY.items())[:16])),
+        assistant(metadata={"k" * 64: "v" * 512, "n": 5, "o": {"deep": "v" * 513}}),
+    ],
+)
+def test_a_value_at_its_limit_is_sent(operation: Operation[Any]) -> None:
+    """The limits themselves are allowed."""
+    assert routes.encode(operation).method in ("GET", "POST")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ops.CreateThread(params={"messages": ["hi"]}),  # type: ignore[list-item]
+        ops.CreateThreadAndRun(params={"assistant_id": "a"}, thread="hi"),  # type: ignore[arg-type]
+    ],
+)
+def test_messages_of_the_wrong_shape_are_refused(operation: Operation[Any]) -> None:
+    """A bare text for a message or a thread is an error of this library's own."""
+    with pytest.raises(AssistError):
+        routes.encode(operation)
+
+
+@pytest.mark.parametrize(
+    ("region", "workspace", "url"),
+    [
+        ("cn", None, "https://dashscope.aliyuncs.com/api/v1"),
+        ("cn-beijing", None, "https://dashscope.aliyuncs.com/api/v1"),
+        ("cn-beijing", "ws", "https://dashscope.aliyuncs.com/api/v1"),
+        ("intl", None, "https://dashscope-intl.aliyuncs.com/api/v1"),
+        ("us", "ws", "https://dashscope-us.aliyuncs.com/api/v1"),
+        ("ap-southeast-1", "ws", "https://ws.ap-southeast-1.maas.aliyuncs.com/api/v1"),
+        ("us-east-1", "ws", "https://ws.us-east-1.maas.aliyuncs.com/api/v1"),
+        ("cn-hongkong", "ws", "https://ws.cn-hongkong.maas.aliyuncs.com/api/v1"),
+        ("eu-central-1", "ws", "https://ws.eu-central-1.maas.aliyuncs.com/api/v1"),
+        ("ap-northeast-1", "ws", "https://ws.ap-northeast-1.maas.aliyuncs.com/api/v1"),
+    ],
+)
+def test_a_region_has_its_host(region: str, workspace: str | None, url: str) -> None:
+    """The hosts of dashscope.md §1.1, with the workspace in the name where it belongs there."""
+    assert routes.base_url(region, workspace) == url
+
+
+@pytest.mark.parametrize(
+    ("region", "workspace", "says"),
+    [
+        ("mars", "ws", "unknown region 'mars'"),
+        ("", None, "unknown region"),
+        ("us-east-1", None, "needs a workspace"),
+        ("us-east-1", "", "needs a workspace"),
+    ],
+)
+def test_a_region_without_a_host_is_a_config_error(
+    region: str, workspace: str | None, says: str
+) -> None:
+    """An unknown region, and one that needs a workspace and has none, are refused."""
+    with pytest.raises(ConfigError, match=says):
+        routes.base_url(region, workspace)

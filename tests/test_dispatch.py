@@ -1,0 +1,679 @@
+"""Rounds of tool calls: whatever a tool does, its call ends in exactly one output."""
+
+import asyncio
+import concurrent.futures
+import contextvars
+import enum
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from aiodashassist.core.events import ToolFinished, ToolStarted
+from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
+from aiodashassist.dispatch import Bench, Round
+from aiodashassist.errors import ToolArgumentsError, ToolError, ToolNotFound, ToolTimeout
+from aiodashassist.threads import WorkerThreads
+from aiodashassist.tools import ToolContext, Toolset
+from tests import virtual_time
+
+PATIENCE = 2  # seconds after which a round that hangs is given up
+SECRET = "sk-0123456789"
+
+Function = Callable[..., Any]
+Events = list[ToolStarted | ToolFinished]
+
+
+@pytest.fixture(name="threads")
+def fixture_threads() -> Iterator[WorkerThreads]:
+    """Worker threads that are closed at the end of the test."""
+    threads = WorkerThreads(8)
+    yield threads
+    threads.close()
+
+
+def called(name: str, arguments: str = "", number: int = 1) -> ToolCall:
+    """A call as the model makes it."""
+    function = FunctionCall(name=name, arguments=arguments)
+    return ToolCall(id=f"wire{number}", call_id=f"call{number}", function=function)
+
+
+def begin(calls: list[ToolCall], tools: Toolset, threads: WorkerThreads, **bench: Any) -> Round:
+    """Start a round."""
+    settings = Bench(tools=tools, threads=threads, **bench)
+    return Round(calls, settings, run_id="run1", thread_id="thread1")
+
+
+async def follow(round_: Round) -> Events:
+    """All events of a round, to its end."""
+    events: Events = []
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            event = round_.take()
+            if event is not None:
+                events.append(event)
+            elif round_.finished:
+                return events
+            else:
+                await round_.news()
+
+
+async def answer(
+    function: Function, threads: WorkerThreads, arguments: str = "", **bench: Any
+) -> ToolFinished:
+    """What one call of one tool ends in."""
+    tools = Toolset()
+    tools.register(name="act")(function)
+    round_ = begin([called("act", arguments)], tools, threads, **bench)
+    events = await follow(round_)
+    started, finished = events
+    assert isinstance(started, ToolStarted)
+    assert isinstance(finished, ToolFinished)
+    assert round_.outputs() == (finished.output,)
+    assert finished.output.tool_call_id == "wire1"
+    return finished
+
+
+def error_of(finished: ToolFinished) -> str:
+    """The error that the model reads."""
+    told = json.loads(finished.output.output)
+    assert list(told) == ["error"]
+    return str(told["error"])
+
+
+class Point(Struct):
+    """A struct."""
+
+    x: int
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 (as users write it)
+    """A choice."""
+
+    RED = "red"
+
+
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", "text"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("", ""),
+        ("杭州", "杭州"),
+        (Colour.RED, "red"),
+        (None, "null"),
+        (True, "true"),
+        (3, "3"),
+        (2**70, str(2**70)),
+        (float("nan"), "null"),
+        ({"城市": ["杭州", 1.5]}, '{"城市":["杭州",1.5]}'),
+        ([Point(1)], '[{"x":1}]'),
+        ({1: "a"}, '{"1":"a"}'),
+    ],
+    ids=repr,
+)
+async def test_a_value_is_written(value: object, expected: str, threads: WorkerThreads) -> None:
+    """Text is the output as it is; anything else is written as JSON."""
+
+    async def on_the_loop() -> Any:
+        return value
+
+    def in_a_thread() -> Any:
+        return value
+
+    for function in (on_the_loop, in_a_thread):
+        finished = await answer(function, threads)
+        assert finished.output.output == expected
+        assert finished.error is None
+
+
+class Fatal(BaseException):
+    """An error that is no `Exception`."""
+
+
+class Mute(Exception):
+    """An error that cannot even be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(SECRET)
+
+    __repr__ = __str__
+
+
+def raising(error: BaseException) -> Function:
+    """An async tool that raises."""
+
+    async def function() -> None:
+        raise error
+
+    return function
+
+
+def raising_in_a_thread(error: BaseException) -> Function:
+    """A plain tool that raises."""
+
+    def function() -> None:
+        raise error
+
+    return function
+
+
+def giving(value: object) -> Function:
+    """An async tool that gives a value."""
+
+    async def function() -> object:
+        return value
+
+    return function
+
+
+CRASHES: dict[str, Function] = {
+    "exception": raising(ValueError(SECRET)),
+    "exception in a thread": raising_in_a_thread(ValueError(SECRET)),
+    "timeout of its own": raising(TimeoutError(SECRET)),
+    "timeout of its own in a thread": raising_in_a_thread(TimeoutError(SECRET)),
+    "exit": raising(SystemExit(SECRET)),
+    "exit in a thread": raising_in_a_thread(SystemExit(SECRET)),
+    "cancelled by itself": raising(asyncio.CancelledError(SECRET)),
+    "cancelled by itself in a thread": raising_in_a_thread(asyncio.CancelledError(SECRET)),
+    "cancelled future in a thread": raising_in_a_thread(concurrent.futures.CancelledError(SECRET)),
+    "end of an iteration": raising(StopIteration(SECRET)),
+    "end of an iteration in a thread": raising_in_a_thread(StopIteration(SECRET)),
+    "end of an async iteration": raising(StopAsyncIteration(SECRET)),
+    "no Exception": raising(Fatal(SECRET)),
+    "no Exception in a thread": raising_in_a_thread(Fatal(SECRET)),
+    "group": raising(ExceptionGroup(SECRET, [ValueError(SECRET)])),
+    "group of no Exceptions": raising(BaseExceptionGroup(SECRET, [Fatal(SECRET)])),
+    "not printable": raising(Mute()),
+    "not encodable": giving(object()),
+    "tuple as a key": giving({(1, 2): SECRET}),
+    "cycle": giving(CYCLE),
+    "lone surrogate": giving(SECRET + "\ud800"),
+    "lone surrogate inside": giving([SECRET + "\ud800"]),
+}
+
+
+@pytest.mark.parametrize("crash", CRASHES)
+async def test_a_crash_is_one_output_that_gives_nothing_away(
+    crash: str, threads: WorkerThreads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a crash the model reads that the tool failed; the exception goes to the event and log."""
+    with caplog.at_level(logging.ERROR):
+        finished = await answer(CRASHES[crash], threads)
+    assert finished.output.output == '{"error":"act failed"}'
+    assert isinstance(finished.error, BaseException)
+    (record,) = [each for each in caplog.records if each.name == "aiodashassist.dispatch"]
+    assert record.getMessage() == "tool act crashed in run run1"
+    assert record.exc_info is not None
+    assert record.exc_info[1] is finished.error
+
+
+async def test_a_crash_is_told_in_full_to_the_user(
+    threads: WorkerThreads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The event has the very exception, and the log its text; the output has neither."""
+    error = ValueError(SECRET)
+    finished = await answer(raising(error), threads)
+    assert finished.error is error
+    assert SECRET in caplog.text
+    assert SECRET not in finished.output.output
+
+
+@pytest.mark.parametrize("raise_it", [raising, raising_in_a_thread])
+async def test_a_tool_error_speaks_to_the_model(
+    raise_it: Callable[[BaseException], Function],
+    threads: WorkerThreads,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The text of a `ToolError` is shown as it is, and is no crash; its cause is not shown."""
+    error = ToolError("没有这个城市")
+    error.__cause__ = ValueError(SECRET)
+    finished = await answer(raise_it(error), threads)
+    assert finished.output.output == '{"error":"没有这个城市"}'
+    assert finished.error is error
+    assert not caplog.records
+
+
+class Silent(ToolError):
+    """A tool's error that never calls its base."""
+
+    def __init__(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ToolError("half \ud800"), ToolError(ValueError("x")), Silent()],  # type: ignore[arg-type]
+    ids=["surrogate", "no text", "no message"],
+)
+async def test_a_tool_error_that_cannot_be_told_is_an_output_too(
+    error: ToolError, threads: WorkerThreads
+) -> None:
+    """A `ToolError` whose text cannot travel ends its call like any other error."""
+    assert error_of(await answer(raising(error), threads))
+
+
+async def test_an_unknown_tool_is_answered_with_the_known_ones(threads: WorkerThreads) -> None:
+    """A call of a tool that is not there is told which there are."""
+    tools = Toolset()
+    tools.register(name="one")(giving(1))
+    tools.register(name="two")(giving(2))
+    for toolset, known in ((tools, "one, two"), (Toolset(), "none")):
+        round_ = begin([called("three")], toolset, threads)
+        _, finished = await follow(round_)
+        assert isinstance(finished, ToolFinished)
+        assert error_of(finished) == f"there is no tool 'three'; there are: {known}"
+        assert isinstance(finished.error, ToolNotFound)
+
+
+def double(number: int) -> int:
+    """Double it."""
+    return number * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ('{"number": "x"}', "Expected `int`, got `str` - at `$.number`"),
+        ("", "missing required field `number`"),
+        ('{"number": 1, "other": 2}', "unknown field `other`"),
+        ("{", "truncated"),
+        ('{"number": 1}\ud800', ""),
+        ('{"number": ' + "[" * 100_000, ""),
+    ],
+    ids=["type", "missing", "unknown", "broken", "surrogate", "deep"],
+)
+async def test_bad_arguments_are_answered_with_the_reason(
+    arguments: str, reason: str, threads: WorkerThreads
+) -> None:
+    """Arguments that do not fit are answered with the reason, and the tool is not called."""
+    finished = await answer(double, threads, arguments)
+    assert reason in error_of(finished)
+    assert isinstance(finished.error, ToolArgumentsError)
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(13, True), (12, False)])
+async def test_arguments_are_bounded(limit: int, *, fits: bool, threads: WorkerThreads) -> None:
+    """Arguments over the bound are refused before they are read; the bound itself is allowed."""
+    finished = await answer(double, threads, '{"number": 4}', max_arguments_bytes=limit)
+    if fits:
+        assert finished.output.output == "8"
+    else:
+        assert error_of(finished) == "arguments over 12 bytes"
+        assert isinstance(finished.error, ToolArgumentsError)
+
+
+async def test_arguments_are_bounded_in_bytes(threads: WorkerThreads) -> None:
+    """The bound is of bytes, not of characters, whatever the characters are."""
+    arguments = '{"text": "\ud800杭州"}'
+    finished = await answer(giving(1), threads, arguments, max_arguments_bytes=len(arguments))
+    assert error_of(finished) == f"arguments over {len(arguments)} bytes"
+
+
+async def test_an_async_tool_times_out(threads: WorkerThreads) -> None:
+    """A call that takes too long is cancelled, and its output says that it timed out."""
+    ended: list[str] = []
+
+    async def act() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    finished = await answer(act, threads, timeout=0.01)
+    assert error_of(finished) == "act timed out after 0.01 s"
+    assert isinstance(finished.error, ToolTimeout)
+    assert ended == ["ended"]
+
+
+async def test_a_plain_tool_times_out_and_goes_on(threads: WorkerThreads) -> None:
+    """A plain function that times out goes on in its thread, and its result is dropped."""
+    release, ended = threading.Event(), threading.Event()
+
+    def act() -> str:
+        release.wait(10)
+        ended.set()
+        return "too late"
+
+    finished = await answer(act, threads, timeout=0.25)  # long enough for a thread to begin
+    assert error_of(finished) == "act timed out after 0.25 s"
+    assert not ended.is_set()
+    release.set()
+    assert await asyncio.to_thread(ended.wait, 10)
+
+
+def test_a_tools_own_timeout_is_stronger_than_the_rounds() -> None:
+    """A tool's timeout holds for it, the round's for the others; None is no limit."""
+
+    async def main() -> list[tuple[float, bool]]:
+        tools = Toolset()
+
+        async def slow() -> None:
+            await asyncio.sleep(100)
+
+        tools.register(name="own", timeout=50)(slow)
+        tools.register(name="patient", timeout=500)(slow)
+        tools.register(name="other")(slow)
+        threads = WorkerThreads(1)
+        found = []
+        for timeout in (20, None):
+            calls = [called(name) for name in ("own", "patient", "other")]
+            round_ = begin(calls, tools, threads, timeout=timeout)
+            await asyncio.wait(round_._tasks)
+            while (event := round_.take()) is not None:
+                if isinstance(event, ToolFinished):
+                    found.append((event.duration, event.error is None))
+        return found
+
+    first = [(20.0, False), (50.0, False), (100.0, True)]
+    second = [(50.0, False), (100.0, True), (100.0, True)]
+    assert virtual_time.run(main()) == first + second
+
+
+async def test_a_plain_tool_may_give_an_awaitable(threads: WorkerThreads) -> None:
+    """What a plain function gives to be awaited is awaited on the loop."""
+    loop = asyncio.get_running_loop()
+
+    async def inner() -> bool:
+        return asyncio.get_running_loop() is loop
+
+    def act() -> Awaitable[bool]:
+        return inner()
+
+    assert (await answer(act, threads)).output.output == "true"
+
+
+async def test_plain_tools_leave_the_loop_and_async_ones_stay(threads: WorkerThreads) -> None:
+    """An async tool runs in the loop's thread, a plain one in another."""
+
+    async def on_the_loop() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    def in_a_thread() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert (await answer(on_the_loop, threads)).output.output == "true"
+    assert (await answer(in_a_thread, threads)).output.output == "false"
+
+
+async def test_a_busy_client_is_an_output() -> None:
+    """When every thread is held by a call that nobody waits for, the model is told so."""
+    loop, started, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def hold() -> None:
+        loop.call_soon_threadsafe(started.set)
+        release.wait(10)
+
+    threads = WorkerThreads(1)
+    held = asyncio.create_task(threads.run(hold))
+    await started.wait()
+    held.cancel()
+    await asyncio.wait({held})
+    finished = await answer(raising_in_a_thread(ValueError()), threads)
+    release.set()
+    threads.close()
+    assert error_of(finished).startswith("busy")
+
+
+async def test_a_tool_is_given_the_context_it_asks_for(threads: WorkerThreads) -> None:
+    """A context says which run, thread and call it is, and holds the run's dependencies."""
+
+    async def act(ctx: ToolContext[list[int]], number: int = 5) -> list[Any]:
+        return [ctx.run_id, ctx.thread_id, ctx.call_id, ctx.deps, number]
+
+    finished = await answer(act, threads, deps=[1, 2])
+    assert json.loads(finished.output.output) == ["run1", "thread1", "call1", [1, 2], 5]
+
+
+async def test_context_variables_are_the_callers(threads: WorkerThreads) -> None:
+    """Tools of both kinds see the caller's context variables; what they set stays theirs."""
+    variable = contextvars.ContextVar("variable", default="unset")
+    variable.set("caller's")
+
+    async def on_the_loop() -> str:
+        seen = variable.get()
+        variable.set("tool's")
+        return seen
+
+    def in_a_thread() -> str:
+        seen = variable.get()
+        variable.set("tool's")
+        return seen
+
+    calls = [called(name) for name in ("on_the_loop", "in_a_thread") * 2]
+    round_ = begin(calls, Toolset(on_the_loop, in_a_thread), threads)
+    await follow(round_)
+    assert [output.output for output in round_.outputs()] == ["caller's"] * 4
+    assert variable.get() == "caller's"
+
+
+async def test_outputs_are_in_the_order_of_the_calls(threads: WorkerThreads) -> None:
+    """Whichever call ends first, the outputs stand in the order of the calls, with their ids."""
+    turn = [asyncio.Event() for _ in range(4)]
+    turn[3].set()
+
+    async def act(number: int) -> int:
+        await turn[number].wait()
+        turn[number - 1].set()
+        return number
+
+    calls = [called("act", f'{{"number": {i}}}', i) for i in range(4)]
+    round_ = begin(calls, Toolset(act), threads)
+    events = await follow(round_)
+    finished = [event.output.output for event in events if isinstance(event, ToolFinished)]
+    assert finished == ["3", "2", "1", "0"]
+    assert round_.outputs() == tuple(
+        ToolOutput(tool_call_id=f"wire{i}", output=str(i)) for i in range(4)
+    )
+
+
+async def test_each_call_starts_once_and_then_finishes_once(threads: WorkerThreads) -> None:
+    """Every call has one `ToolStarted` and, after it, one `ToolFinished`; so has a failing one."""
+    calls = [called("act", number=1), called("fail", number=2), called("nowhere", number=3)]
+    tools = Toolset()
+    tools.register(name="act")(giving(1))
+    tools.register(name="fail")(raising(ValueError()))
+    events = await follow(begin(calls, tools, threads))
+    for call in calls:
+        kinds = [type(event) for event in events if event.call is call]
+        assert kinds == [ToolStarted, ToolFinished]
+    assert len(events) == 6
+
+
+async def test_calls_of_a_round_run_side_by_side(threads: WorkerThreads) -> None:
+    """Async and plain tools of one round run at the same time, each waiting for its like."""
+    tasks, workers = asyncio.Barrier(3), threading.Barrier(3, timeout=PATIENCE)
+
+    async def meet() -> str:
+        await tasks.wait()
+        return "met"
+
+    def meet_in_threads() -> str:
+        workers.wait()
+        return "met"
+
+    calls = [called(name) for name in ("meet", "meet_in_threads") * 3]
+    round_ = begin(calls, Toolset(meet, meet_in_threads), threads)
+    await follow(round_)
+    assert Counter(output.output for output in round_.outputs()) == {"met": 6}
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_no_more_calls_than_allowed_run_at_a_time(limit: int, threads: WorkerThreads) -> None:
+    """As many calls run at a time as `concurrency` says, and those that wait have not started."""
+    running, most = 0, 0
+
+    async def act() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        running -= 1
+
+    calls = [called("act", number=i) for i in range(7)]
+    events = await follow(begin(calls, Toolset(act), threads, concurrency=limit))
+    assert most == limit
+    at_work = 0
+    for event in events:
+        at_work += 1 if isinstance(event, ToolStarted) else -1
+        assert at_work <= limit
+
+
+async def test_a_round_without_calls_is_finished(threads: WorkerThreads) -> None:
+    """Nothing to call is nothing to wait for."""
+    round_ = begin([], Toolset(), threads)
+    assert round_.finished
+    assert round_.outputs() == ()
+    assert round_.take() is None
+
+
+async def test_news_come_as_soon_as_there_is_an_event(threads: WorkerThreads) -> None:
+    """`news` is pending while there is nothing to take, and done when there is something."""
+    go = asyncio.Event()
+
+    async def act() -> None:
+        await go.wait()
+
+    round_ = begin([called("act")], Toolset(act), threads)
+    news = round_.news()
+    assert not news.done()
+    assert round_.news() is news
+    await news
+    assert round_.news().done()  # the event has not been taken
+    assert isinstance(round_.take(), ToolStarted)
+    assert round_.take() is None
+    news = round_.news()
+    assert not news.done()
+    assert not round_.finished
+    go.set()
+    await news
+    assert round_.finished
+    assert isinstance(round_.take(), ToolFinished)
+
+
+async def test_cancelling_ends_what_runs_and_starts_nothing_more(threads: WorkerThreads) -> None:
+    """Cancelling ends the calls at work; those in the queue never run; what is done stays done."""
+    made: list[int] = []
+    at_work = asyncio.Barrier(3)
+
+    async def act(number: int) -> int:
+        made.append(number)
+        if number:
+            await at_work.wait()
+            await asyncio.Event().wait()
+        return number
+
+    calls = [called("act", f'{{"number": {i}}}', i) for i in range(4)]
+    round_ = begin(calls, Toolset(act), threads, concurrency=2)
+    await at_work.wait()
+    running = round_.cancel()
+    assert len(running) == 3
+    await asyncio.wait(running, timeout=PATIENCE)
+    assert all(task.cancelled() for task in running)
+    assert made == [0, 1, 2]
+    assert not round_.finished
+    assert [output.output for output in round_.outputs()] == ["0"]
+    assert round_.cancel() == []
+
+
+async def test_cancelling_before_the_start_makes_no_call(threads: WorkerThreads) -> None:
+    """A round that is cancelled at once calls nothing and says nothing."""
+    round_ = begin([called("act")], Toolset(), threads)
+    (task,) = round_.cancel()
+    await asyncio.wait({task}, timeout=PATIENCE)
+    assert task.cancelled()
+    assert round_.take() is None
+
+
+@pytest.mark.parametrize("error", [None, ValueError(SECRET), ToolError("no")], ids=repr)
+async def test_a_tool_that_swallows_its_cancellation_harms_nobody(
+    error: Exception | None, threads: WorkerThreads
+) -> None:
+    """A tool that turns its cancellation into something else just ends, with an output."""
+    started = asyncio.Event()
+
+    async def act() -> str:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if error is not None:
+                raise error from None
+        return "gone on"
+
+    round_ = begin([called("act")], Toolset(act), threads)
+    await started.wait()
+    running = round_.cancel()
+    await asyncio.wait(running, timeout=PATIENCE)
+    assert [task.cancelled() for task in running] == [False]
+    assert len(round_.outputs()) == 1
+
+
+async def test_a_tool_that_swallows_its_timeout_gives_its_value(threads: WorkerThreads) -> None:
+    """A tool that catches the cancellation of its timeout and gives a value has given it."""
+
+    async def act() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return "in the end"
+        return "never"
+
+    finished = await answer(act, threads, timeout=0.01)
+    assert (finished.output.output, finished.error) == ("in the end", None)
+
+
+async def test_a_tool_that_cancels_its_own_task_is_an_output(threads: WorkerThreads) -> None:
+    """A tool that cancels the task it runs in crashes; the round is not left waiting for it."""
+
+    async def act() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    assert error_of(await answer(act, threads)) == "act failed"
+
+
+async def test_blocking_tools_do_not_hold_the_loop(threads: WorkerThreads) -> None:
+    """Two plain and two async tools of 0.5 s take little more together, and the loop goes on."""
+
+    def block() -> str:
+        time.sleep(0.5)
+        return "slept"
+
+    async def wait() -> str:
+        await asyncio.sleep(0.5)
+        return "slept"
+
+    loop = asyncio.get_running_loop()
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        last = loop.time()
+        while True:
+            await asyncio.sleep(0.01)
+            gaps.append(loop.time() - last)
+            last = loop.time()
+
+    ticker = asyncio.create_task(tick())
+    began = loop.time()
+    round_ = begin([called(name) for name in ("block", "wait") * 2], Toolset(block, wait), threads)
+    await follow(round_)
+    took = loop.time() - began
+    ticker.cancel()
+    assert [output.output for output in round_.outputs()] == ["slept"] * 4
+    assert took < 0.9
+    assert sorted(gaps)[len(gaps) // 2] < 0.05
+    assert max(gaps) < 0.25
