@@ -994,3 +994,10 @@ def test_any_bytes_are_read_or_a_decode_error(data: bytes) -> None:
             assert name not in ("error", "done", "message", "new")
         else:
             assert all(event.name == name for event in events)
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 1])
+def test_what_is_no_object_is_a_decode_error(data: object) -> None:
+    """An object is asked for: a list, a text or nothing is told by name."""
+    with pytest.raises(DecodeError, match="Thread"):
+        codec.model(Thread, data)
