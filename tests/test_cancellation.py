@@ -1,0 +1,161 @@
+"""Cancelled at every suspension point in turn: nothing leaks, and the client stays usable."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any
+
+import pytest
+
+from aiodashassist import DashScope, Run, tool
+from aiodashassist.core.models import TERMINAL
+
+QUESTION = """\
+/say 先看看
+/call look {"what": "a"}
+/call stare {"what": "b"}
+/then
+/call look {"what": "c"}
+/then
+/say 完
+"""
+
+
+@tool
+async def look(what: str) -> str:
+    """Look, for a moment."""
+    await asyncio.sleep(0)
+    return what
+
+
+@tool
+def stare(what: str) -> str:
+    """Look from a thread."""
+    return what
+
+
+class CancelAt:
+    """Awaits a coroutine and cancels the task that does, at the coroutine's k-th suspension."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], at: int) -> None:
+        self.suspensions = 0
+        self._work = work
+        self._at = at
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        task = asyncio.current_task()
+        assert task is not None
+        error: BaseException | None = None
+        while True:
+            try:
+                waited = self._work.send(None) if error is None else self._work.throw(error)
+            except StopIteration:
+                return
+            self.suspensions += 1
+            if self.suspensions == self._at:
+                task.cancel()
+            error = None
+            try:
+                yield waited
+            except BaseException as caught:  # noqa: BLE001 (handed on to the coroutine)
+                error = caught
+
+
+async def streamed(client: DashScope, assistant_id: str, runs: list[Run]) -> None:
+    """A run with two rounds of tools; notes the run as soon as it is known."""
+    async with client.stream(QUESTION, assistant_id=assistant_id, tools=[look, stare]) as stream:
+        async for _ in stream:
+            run = stream.snapshot.run
+            if run is not None and not runs:
+                runs.append(run)
+        assert (await stream.result()).text == "先看看完"
+
+
+async def at_suspension(at: int, work: Coroutine[Any, Any, None]) -> bool:
+    """Cancel it at its k-th suspension; whether it came so far."""
+    awaitable = CancelAt(work, at)
+
+    async def run() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await awaitable
+
+    await asyncio.create_task(run())
+    return awaitable.suspensions >= at
+
+
+async def at_turn(at: int, work: Coroutine[Any, Any, None]) -> bool:
+    """Cancel it after so many turns of the loop; whether it was still at work then."""
+    task = asyncio.create_task(work)
+    for _ in range(at):
+        await asyncio.sleep(0)
+    reached = task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return reached
+
+
+def clients_tasks() -> int:
+    """How many tasks there are, but for the server's runs.
+
+    A run whose first event had not come when its client left is not known to it, and goes on.
+    """
+    return len([task for task in asyncio.all_tasks() if not task.get_name().startswith("run_")])
+
+
+async def settled(count: int) -> None:
+    """Wait until no more tasks than this are left."""
+    async with asyncio.timeout(5):
+        while clients_tasks() > count:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("cancel", "least"), [(at_suspension, 10), (at_turn, 30)])
+async def test_a_stream_cancelled_anywhere_leaves_nothing_behind(
+    client: DashScope,
+    assistant_id: str,
+    cancel: Callable[[int, Coroutine[Any, Any, None]], Awaitable[bool]],
+    least: int,
+) -> None:
+    """At each moment in turn: tasks end, a run that was known ends, the client goes on."""
+    await client.ask("warm up", assistant_id=assistant_id)
+    tasks = clients_tasks()
+    at, statuses, reached = 1, [], True
+    while reached:
+        runs: list[Run] = []
+        reached = await cancel(at, streamed(client, assistant_id, runs))
+        await settled(tasks)
+        for run in runs:
+            status = (await client.threads.runs.retrieve(run.thread_id or "", run.id)).status
+            assert status in TERMINAL, f"cancelled at {at}: the run is {status}"
+            statuses.append(status)
+        at += 1 + at // 50  # tools in threads take many turns of the loop
+
+    assert statuses[-1] == "completed"
+    assert statuses.count("cancelled") >= least // 2
+    assert at >= least
+    assert (await client.ask("still here", assistant_id=assistant_id)).text == "still here"
+
+
+@pytest.mark.parametrize("waits", [1, 5, 25])
+async def test_an_abandoned_generator_ends_its_run(
+    client: DashScope, assistant_id: str, waits: int
+) -> None:
+    """An async generator over a stream that is closed early closes the stream with it."""
+    runs: list[Run] = []
+
+    async def events() -> Any:
+        async with client.stream(
+            QUESTION, assistant_id=assistant_id, tools=[look, stare]
+        ) as stream:
+            async for event in stream:
+                assert stream.snapshot.run is not None
+                runs.append(stream.snapshot.run)
+                yield event
+
+    generator = events()
+    for _ in range(waits):
+        await anext(generator)
+    await generator.aclose()
+    run = await client.threads.runs.retrieve(runs[0].thread_id or "", runs[0].id)
+
+    assert run.status == "cancelled"
