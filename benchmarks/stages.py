@@ -8,7 +8,7 @@ import msgspec
 from aiodashassist.core.machine import RunMachine
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.sse import Frame, SSEParser
-from aiodashassist.providers.dashscope.codec import read_frame
+from aiodashassist.providers.dashscope.frames import read_frame
 from aiodashassist.providers.dashscope.wire import WireMessageDelta
 
 __all__ = ("main",)

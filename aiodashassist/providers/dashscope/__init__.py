@@ -7,7 +7,7 @@ from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.operations import CancelRun, ListOperation, Operation
 from aiodashassist.core.provider import EventReader, Request, Response
 from aiodashassist.errors import APIError
-from aiodashassist.providers.dashscope import codec, failures, routes
+from aiodashassist.providers.dashscope import codec, failures, frames, routes
 
 __all__ = ("DashScopeProvider",)
 
@@ -57,4 +57,4 @@ class DashScopeProvider:
 
     def reader(self) -> EventReader:
         """See `Provider.reader`: a frame says all there is to know."""
-        return codec.read_frame
+        return frames.read_frame

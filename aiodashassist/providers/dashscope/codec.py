@@ -1,4 +1,4 @@
-"""DashScope's wire -> core: answers and frames. Every quirk of the wire is read here.
+"""DashScope's wire -> core: objects. Every quirk of their fields is read here.
 
 Tolerant: an unknown field goes to `extra`, every spelling of "no value" becomes None, numbers are
 taken as text too. What still does not fit is a DecodeError, never another exception.
@@ -9,19 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from aiodashassist.core.events import (
-    ErrorEvent,
-    Event,
-    MessageDelta,
-    MessageEvent,
-    RunEvent,
-    StepDelta,
-    StepEvent,
-    ThreadEvent,
-    UnknownEvent,
-)
-from aiodashassist.core.models import Assistant, Content, Message, Page, Run, RunStep, Thread
-from aiodashassist.core.sse import Frame
+from aiodashassist.core.models import Assistant, Content, Page, Run
 from aiodashassist.core.tooling import (
     FunctionCall,
     FunctionTool,
@@ -32,18 +20,11 @@ from aiodashassist.core.tooling import (
     ToolCall,
 )
 from aiodashassist.errors import DecodeError
-from aiodashassist.providers.dashscope.wire import WireMessageDelta
 
-__all__ = ("model", "page", "parse", "read_frame", "read_tools")
+__all__ = ("BROKEN", "model", "page", "parse", "read_calls", "read_contents", "read_tools")
 
 T = TypeVar("T")
 
-RUN_STATUSES = (
-    "queued", "in_progress", "requires_action", "cancelling", "cancelled", "failed", "completed",
-    "expired", "incomplete",
-)  # fmt: skip
-STEP_STATUSES = ("in_progress", "completed", "failed", "cancelled", "expired")
-MESSAGE_STATUSES = ("in_progress", "completed", "incomplete")
 # Live assistants had the text "None" here (dashscope.md §3.1).
 NUMBERS = frozenset({"temperature", "top_p", "top_k", "max_tokens"})
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -97,79 +78,6 @@ def page(kind: type[T], body: object) -> Page[T]:
     return msgspec.structs.replace(model(Page, rest), data=data)
 
 
-def read_frame(frame: Frame) -> Sequence[Event]:
-    """What a frame says; nothing for the closing `done`, whose data is not JSON (§5.2)."""
-    name = frame.event
-    if name == "thread.message.delta":
-        return (_message_delta(name, frame),)
-    if name == "done" or frame.data == b"[DONE]":
-        return ()
-    if name == "error":
-        return (_error(frame),)
-    read = EVENTS.get(name)
-    if read is None:
-        try:
-            return (UnknownEvent(name=name, data=parse(frame.data)),)
-        except DecodeError:
-            return (UnknownEvent(name=name, data=frame.text),)
-    return (read(name, _body(name, frame)),)
-
-
-def _body(name: str, frame: Frame) -> Mapping[str, Any]:
-    body = parse(frame.data)
-    if not isinstance(body, Mapping):
-        raise DecodeError(f"event {name}: expected an object, not {type(body).__name__}")
-    return body
-
-
-def _message_delta(name: str, frame: Frame) -> MessageDelta:
-    try:
-        wire = DELTA.decode(frame.data)
-        message_id, content = wire.id, wire.delta.content
-        parts = (content,) if isinstance(content, Content) else tuple(content or ())
-    except BROKEN:  # the slow reading takes what the fast one does not, nulls mostly
-        message_id, parts = _odd_message_delta(name, _body(name, frame))
-    text = "".join([part.text.value for part in parts if part.text is not None])
-    return MessageDelta(message_id=message_id, text=text, content=parts, name=name)
-
-
-def _odd_message_delta(name: str, body: Mapping[str, Any]) -> tuple[str, tuple[Content, ...]]:
-    delta, message_id = body.get("delta"), body.get("id")
-    if not isinstance(message_id, str):
-        raise DecodeError(f"event {name}: no message id")
-    content = delta.get("content") if isinstance(delta, Mapping) else None
-    return message_id, _contents(content or ())
-
-
-def _step_delta(name: str, body: Mapping[str, Any]) -> StepDelta:
-    delta = body.get("delta")
-    details = delta.get("step_details") if isinstance(delta, Mapping) else None
-    calls = details.get("tool_calls") if isinstance(details, Mapping) else None
-    step_id = body.get("id")
-    if not isinstance(step_id, str):
-        raise DecodeError(f"event {name}: no step id")
-    return StepDelta(step_id=step_id, tool_calls=_calls(calls or ()), name=name)
-
-
-def _error(frame: Frame) -> ErrorEvent:
-    try:
-        body = parse(frame.data)
-    except DecodeError:
-        body = None
-    if not isinstance(body, Mapping):
-        return ErrorEvent(message=frame.text, name=frame.event)
-    inner = body.get("error")
-    if isinstance(inner, Mapping):
-        body = {**body, **inner}
-    request_id = body.get("request_id") or body.get("requestId")
-    return ErrorEvent(
-        code=str(body.get("code") or ""),
-        message=str(body.get("message") or ""),
-        request_id=str(request_id) if request_id else None,
-        name=frame.event,
-    )
-
-
 def _absent(name: str, value: object) -> bool:
     """Whether a value is one of the wire's ways to say "none" (dashscope.md §7.6)."""
     if value is None or value in ("", {}, []):
@@ -213,7 +121,7 @@ def _tool(item: Mapping[str, Any]) -> Tool:
     return tool
 
 
-def _contents(value: object) -> tuple[Content, ...]:
+def read_contents(value: object) -> tuple[Content, ...]:
     """The parts of a message; a single object instead of a list is taken (§7.3)."""
     parts = [value] if isinstance(value, Mapping) else _each(value)
     return tuple(_content(_object(part)) for part in parts)
@@ -224,7 +132,8 @@ def _content(part: Mapping[str, Any]) -> Content:
     return _converted({"type": part.get("type") or "text", **inner}, Content)
 
 
-def _calls(value: object) -> tuple[ToolCall, ...]:
+def read_calls(value: object) -> tuple[ToolCall, ...]:
+    """The calls of a run or a step, in order (§3.6)."""
     return tuple(_call(_object(item)) for item in _each(value))
 
 
@@ -252,7 +161,7 @@ def _call(item: Mapping[str, Any]) -> ToolCall:
 def _action(value: object) -> dict[str, Any]:
     action = _plain(value)
     submit = _plain(action.get("submit_tool_outputs") or {})
-    calls = _calls(submit.get("tool_calls") or ())
+    calls = read_calls(submit.get("tool_calls") or ())
     return {**action, "submit_tool_outputs": {"tool_calls": calls}}
 
 
@@ -261,7 +170,7 @@ def _details(value: object) -> dict[str, Any]:
     if "message_creation" in details:
         details["message_creation"] = _plain(details["message_creation"])
     if "tool_calls" in details:
-        details["tool_calls"] = _calls(details["tool_calls"])
+        details["tool_calls"] = read_calls(details["tool_calls"])
     return details
 
 
@@ -287,32 +196,6 @@ def _converted(data: Any, kind: type[T]) -> T:
         raise DecodeError(f"{kind.__name__}: {error}") from error
 
 
-def _thread_event(name: str, body: Mapping[str, Any]) -> ThreadEvent:
-    return ThreadEvent(thread=model(Thread, body), name=name)
-
-
-def _run_event(name: str, body: Mapping[str, Any]) -> RunEvent:
-    status = name.rpartition(".")[2]
-    if status == "created":
-        run = model(Run, body)
-        return RunEvent(status=run.status or "queued", run=run, name=name)
-    return RunEvent(status=status, run=model(Run, body), name=name)
-
-
-def _step_event(name: str, body: Mapping[str, Any]) -> StepEvent:
-    status, step = name.rpartition(".")[2], model(RunStep, body)
-    if status == "created":
-        status = step.status or "in_progress"
-    return StepEvent(status=status, step=step, name=name)
-
-
-def _message_event(name: str, body: Mapping[str, Any]) -> MessageEvent:
-    status, message = name.rpartition(".")[2], model(Message, body)
-    if status == "created":
-        status = message.status or "in_progress"
-    return MessageEvent(status=status, message=message, name=name)
-
-
 FOREIGN: dict[Any, frozenset[str]] = {
     Assistant: frozenset({"response_format", "thought_instructions", "chat_instructions"}),
     Run: frozenset({"thought_instructions", "chat_instructions", "final_answer", "log_id"}),
@@ -321,20 +204,11 @@ FOREIGN: dict[Any, frozenset[str]] = {
 ALIASES = {"create_at": "created_at", "from": "from_"}
 NESTED: dict[str, Callable[[Any], Any]] = {
     "tools": read_tools,
-    "content": _contents,
-    "tool_calls": _calls,
+    "content": read_contents,
+    "tool_calls": read_calls,
     "required_action": _action,
     "step_details": _details,
     "usage": _usage,
     "last_error": _last_error,
     "truncation_strategy": _object,
 }
-DELTA = msgspec.json.Decoder(WireMessageDelta)
-EVENTS: dict[str, Callable[[str, Mapping[str, Any]], Event]] = {
-    "thread.created": _thread_event,
-    "thread.run.step.delta": _step_delta,
-    **{f"thread.run.{status}": _run_event for status in ("created", *RUN_STATUSES)},
-    **{f"thread.run.step.{status}": _step_event for status in ("created", *STEP_STATUSES)},
-    **{f"thread.message.{status}": _message_event for status in ("created", *MESSAGE_STATUSES)},
-}
-"""The events of dashscope.md §5.4, and `thread.run.incomplete`, which no list has (§7.15)."""

@@ -23,8 +23,8 @@ from aiodashassist.errors import (
 )
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.providers.dashscope.serve import DashScopeService
-from tests.providers.dashscope.test_codec import TRANSCRIPTS
 from tests.providers.dashscope.values import OPERATIONS, results
+from tests.transcripts import DASHSCOPE
 
 PROVIDER: Provider = DashScopeProvider()
 CANCEL = ops.CancelRun(thread_id="t", run_id="r")
@@ -91,7 +91,7 @@ def test_a_list_without_data_is_a_decode_error() -> None:
 
 def test_a_refusal_is_an_error() -> None:
     """A 400 about a missing object is NotFound, whatever was asked (§11.3 c)."""
-    body = (TRANSCRIPTS / "refused.json").read_bytes()
+    body = (DASHSCOPE / "refused.json").read_bytes()
     error = PROVIDER.error(RETRIEVE, Response(status=400, body=body))
 
     assert type(error) is NotFound

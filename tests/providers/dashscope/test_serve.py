@@ -21,7 +21,7 @@ from aiodashassist.core.tooling import (
     RagTool,
     ToolOutput,
 )
-from aiodashassist.providers.dashscope import codec, routes
+from aiodashassist.providers.dashscope import frames, routes
 from aiodashassist.providers.dashscope.serve import REFUSALS, DashScopeService
 from tests.providers.dashscope.values import (
     OPERATIONS,
@@ -497,7 +497,7 @@ def test_a_stream_closes_with_its_mark() -> None:
     """The closing mark is no JSON, and no event."""
     assert SERVICE.closing() == b"event:done\ndata:[DONE]\n\n"
     (frame,) = SSEParser().feed(SERVICE.closing())
-    assert codec.read_frame(frame) == ()
+    assert frames.read_frame(frame) == ()
 
 
 # --- there and back ---
@@ -526,7 +526,7 @@ def read_back(event: Event) -> Event:
     assert framed.startswith(b"event:")
     assert framed.count(b"\n") == 3
     (frame,) = SSEParser().feed(framed)
-    (got,) = codec.read_frame(frame)
+    (got,) = frames.read_frame(frame)
     return got
 
 

@@ -30,7 +30,7 @@ def test_the_usual_deltas_are_read_at_once(delta: bytes, read: WireDelta) -> Non
 @pytest.mark.parametrize(
     "body", [b"{}", b'{"id":"m"}', b'{"id":"m","delta":null}', b'{"id":5,"delta":{}}']
 )
-def test_an_odd_delta_is_left_to_the_codec(body: bytes) -> None:
-    """What does not fit is refused here; the codec reads it field by field."""
+def test_an_odd_delta_is_left_to_the_slow_reading(body: bytes) -> None:
+    """What does not fit is refused here; `frames.py` reads it field by field."""
     with pytest.raises(msgspec.ValidationError):
         DECODER.decode(body)

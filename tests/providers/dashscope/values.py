@@ -46,7 +46,7 @@ from aiodashassist.core.tooling import (
     ToolOutput,
     UserAuth,
 )
-from aiodashassist.providers.dashscope import codec
+from aiodashassist.providers.dashscope import frames
 
 anything = st.text(max_size=12)
 words = st.text(min_size=1, max_size=12)  # an empty text is one of the ways to say "none"
@@ -279,10 +279,10 @@ def message_delta(message_id: str, content: tuple[Content, ...]) -> MessageDelta
 
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(ThreadEvent, thread=threads, name=st.just("thread.created")),
-    st.builds(run_event, st.sampled_from(["created", *codec.RUN_STATUSES]), streamed_runs),
-    st.builds(step_event, st.sampled_from(["created", *codec.STEP_STATUSES]), streamed_steps),
+    st.builds(run_event, st.sampled_from(["created", *frames.RUN_STATUSES]), streamed_runs),
+    st.builds(step_event, st.sampled_from(["created", *frames.STEP_STATUSES]), streamed_steps),
     st.builds(
-        message_event, st.sampled_from(["created", *codec.MESSAGE_STATUSES]), streamed_messages
+        message_event, st.sampled_from(["created", *frames.MESSAGE_STATUSES]), streamed_messages
     ),
     st.builds(message_delta, words, st.lists(parts, min_size=1, max_size=2).map(tuple)),
     st.builds(
