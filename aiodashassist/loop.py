@@ -68,6 +68,8 @@ class RunLoop:
         self._reopens = session.provider.reopens
         self._alarm = Alarm(session.config.timeouts.total, self.drop)
         self._reported: AssistError | None = None  # by an error frame, after it was handed out
+        self._opening: asyncio.Task[EventFeed] | None = None
+        self._asked = False  # whether the request for the run was begun
         self._feed: EventFeed | None = None
         self._round: Round | None = None
         self._reading: asyncio.Task[Event | None] | None = None
@@ -81,14 +83,11 @@ class RunLoop:
         return bool(self.pending_calls) or isinstance(self.machine.next_action(), Finished)
 
     async def begin(self, opening: Opening) -> None:
-        """Open the stream."""
-        task = self._spawn(self._begin(opening))
-        try:
-            await self._wait({task})
-        except BaseException:
-            task.cancel()
-            raise
-        self._feed = task.result()
+        """Open the stream; if this is cancelled the opening goes on, for `find_run`."""
+        self._opening = self._spawn(self._begin(opening))
+        await self._wait({self._opening})
+        opened, self._opening = self._opening, None
+        self._feed = opened.result()
 
     async def next(self) -> Event | None:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
@@ -114,19 +113,44 @@ class RunLoop:
         self.pending_calls, self._ended = (), False
         await self._delivered()
 
+    @property
+    def to_be_found(self) -> bool:
+        """Whether a run was asked for that is not known yet: its first event is still to come."""
+        asked = self._feed is not None or (self._opening is not None and self._asked)
+        return asked and self.machine.run_id is None
+
+    async def find_run(self) -> None:
+        """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
+        try:
+            if self._opening is not None:
+                self._feed = await self._opening
+            while self.machine.run_id is None and self._feed is not None:
+                event = await self._feed.next()
+                if event is None:
+                    return
+                self._received(event)
+        except AssistError as error:
+            logger.debug("left before the run was known: %r", error)
+
     def drop(self) -> None:
         """Drop the connection and stop the clocks; at once, without waiting."""
         self._alarm.stop()
+        if self._opening is not None:
+            self._opening.cancel()
         if self._feed is not None:
             self._feed.close()
 
     def cancel_tasks(self) -> set[asyncio.Task[Any]]:
-        """Cancel whatever still runs for this loop; the tasks to wait for."""
+        """Cancel whatever still runs for this loop; the tasks to wait for.
+
+        A request for a run that is on its way is not cancelled: its run could not be found.
+        """
         if self._round is not None:
             self._tasks.update(self._round.cancel())
-        for task in self._tasks:
+        tasks = {task for task in self._tasks if task is not self._opening or not self._asked}
+        for task in tasks:
             task.cancel()
-        return set(self._tasks)
+        return tasks
 
     async def _step(self) -> Event | None:
         """Do the next thing; an event to hand out, or None to look again."""
@@ -245,6 +269,7 @@ class RunLoop:
     async def _begin(self, opening: Opening) -> EventFeed:
         operation = await opening()
         self.thread_id = getattr(operation, "thread_id", None)
+        self._asked = True
         return await self._open(operation)
 
     async def _open(self, operation: Operation[Run]) -> EventFeed:

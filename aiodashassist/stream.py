@@ -189,10 +189,14 @@ class RunStream:
         """
         loop = self._loop
         if not self._closed and loop is not None:
-            loop.drop()
+            # A run is only known by its first event; nobody else may be reading for it.
+            find = loop.to_be_found and self._options.on_exit == "cancel" and not self._busy
+            if not find:
+                loop.drop()
             tasks = loop.cancel_tasks()
-            if tasks or self._must_cancel(loop):
-                self._last_duty = self._session.duties.begin(self._wind_up(loop, tasks))
+            if tasks or find or self._must_cancel(loop):
+                work = self._wind_up(loop, tasks, find=find)
+                self._last_duty = self._session.duties.begin(work)
         self._closed = True
         if self._last_duty is not None:
             with anyio.CancelScope(shield=True):
@@ -208,19 +212,22 @@ class RunStream:
         known = loop.machine.run_id is not None
         return known and not loop.at_rest and self._options.on_exit == "cancel"
 
-    async def _wind_up(self, loop: RunLoop, tasks: set[asyncio.Task[Any]]) -> None:
+    async def _wind_up(self, loop: RunLoop, tasks: set[asyncio.Task[Any]], *, find: bool) -> None:
         patience = self._session.config.timeouts.cancel
         if tasks:
             _, stubborn = await asyncio.wait(tasks, timeout=patience)
             if stubborn:
                 logger.warning("%d tools ignore that they were cancelled", len(stubborn))
-        if not self._must_cancel(loop):
-            return
         try:
             async with asyncio.timeout(patience):
-                await self.cancel()
+                if find:
+                    await loop.find_run()
+                if self._must_cancel(loop):
+                    await self.cancel()
         except (AssistError, TimeoutError) as error:
             logger.debug("run %s is left without being cancelled: %r", loop.machine.run_id, error)
+        finally:
+            loop.drop()
 
     def _failed(self, error: AssistError) -> None:
         """Note an error, with all that is known of where it happened; iterating raises it again."""
