@@ -15,7 +15,7 @@ from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
 from aiodashassist.resources.assistants import Assistants
-from aiodashassist.resources.streams import StreamParams, Streams, prepared
+from aiodashassist.resources.streams import StreamParams, Streams, sent_of
 from aiodashassist.resources.threads import Threads
 from aiodashassist.session import HttpSession, Pool, Session
 from aiodashassist.stream import RunStream
@@ -109,7 +109,7 @@ class Client:
 
         Takes every keyword of `threads.runs.stream`.
         """
-        run = prepared(params)
+        run = sent_of(params)
 
         async def opening() -> Operation[Run]:
             thread = thread_id

@@ -67,9 +67,15 @@ def check_transport(base_url: str, *, allow_http: bool) -> None:
     Raises:
         ConfigError: the URL is none, or is plain http to a host that is not this machine.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"base_url must be an http or https URL, not {parts.scheme or 'that'}")
+    try:
+        parts = urlsplit(base_url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is none
+        good = False
+    if not good:
+        raise ConfigError("base_url must be an http or https URL")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("base_url must not hold a user or a password")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
         raise ConfigError(
             f"the key would travel unencrypted to {parts.hostname}: use https, or say "

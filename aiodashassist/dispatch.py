@@ -25,6 +25,8 @@ __all__ = ("Bench", "Round")
 
 logger = logging.getLogger(__name__)
 
+REASON = 500  # characters; a model's own nonsense is quoted in it
+
 
 class Bench(Struct, frozen=True, kw_only=True):
     """What the calls of a run work with.
@@ -112,7 +114,7 @@ class Round:
         """The output's text and, where it is an error, what went wrong."""
         try:
             return _written(await self._run(call)), None
-        except (KeyboardInterrupt, GeneratorExit):
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a tool raises, the run goes on
             if self._cancelled and isinstance(error, asyncio.CancelledError):
@@ -123,7 +125,10 @@ class Round:
         """What the model reads of an error: of a crash nothing, for it may hold secrets."""
         if isinstance(error, ToolError):
             try:
-                return _error_text(error.message)
+                reason = error.message
+                if type(error) is not ToolError and len(reason) > REASON:  # our own words
+                    reason = reason[:REASON] + "..."
+                return _error_text(reason)
             except (AttributeError, TypeError, ValueError):  # it holds no text that can travel
                 pass
         logger.error("tool %s crashed in run %s", call.name, self._run_id, exc_info=error)

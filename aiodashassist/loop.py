@@ -12,30 +12,28 @@ none of them and loses nothing.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
 
 from aiodashassist.clocks import Alarm
-from aiodashassist.core.events import ErrorEvent, Event
+from aiodashassist.core.events import ErrorEvent, Event, MessageEvent, RunEvent
 from aiodashassist.core.machine import CallTools, Finished, RunMachine
 from aiodashassist.core.models import Run
-from aiodashassist.core.operations import Operation, SubmitOutputs
+from aiodashassist.core.operations import SubmitOutputs
 from aiodashassist.core.outputs import match_outputs
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.dispatch import Bench, Round
+from aiodashassist.errands import Errands
 from aiodashassist.errors import AssistError, StreamInterrupted, TotalTimeout, TransportError
+from aiodashassist.exchange import Exchange, Opening
 from aiodashassist.feed import EventFeed
 from aiodashassist.session import Session
 
-__all__ = ("Opening", "RunLoop")
+__all__ = ("RunLoop",)
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-Opening = Callable[[], Awaitable[Operation[Run]]]
-"""Gives the operation that opens the stream, after whatever must be done before it."""
 
 LINGER = 1.0  # seconds that a stream which has said all has to end, for its connection's sake
 
@@ -65,65 +63,81 @@ class RunLoop:
         self._session = session
         self._bench = bench
         self._max_rounds = max_rounds
-        self._reopens = session.provider.reopens
-        self._alarm = Alarm(session.config.timeouts.total, self.drop)
+        self._exchange = Exchange(session)
+        self._alarm = Alarm(session.config.timeouts.total, self._exchange.hang_up)
+        self._errands = Errands()
         self._reported: AssistError | None = None  # by an error frame, after it was handed out
+        self._later: deque[Event] = deque()  # to be handed out before anything else is read
         self._opening: asyncio.Task[EventFeed] | None = None
-        self._asked = False  # whether the request for the run was begun
         self._feed: EventFeed | None = None
         self._round: Round | None = None
         self._reading: asyncio.Task[Event | None] | None = None
         self._posting: asyncio.Task[EventFeed | None] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._submitted: tuple[tuple[ToolCall, ToolOutput], ...] = ()  # by the user, on their way
         self._ended = False
+        self._dropped = False
 
     @property
     def at_rest(self) -> bool:
         """Whether the run has ended, or waits for the user."""
         return bool(self.pending_calls) or isinstance(self.machine.next_action(), Finished)
 
+    @property
+    def to_be_found(self) -> bool:
+        """Whether a run was asked for that is not known yet: its first event is still to come."""
+        asked = self._feed is not None or (self._opening is not None and self._exchange.asked)
+        return asked and self.machine.run_id is None
+
     async def begin(self, opening: Opening) -> None:
         """Open the stream; if this is cancelled the opening goes on, for `find_run`."""
-        self._opening = self._spawn(self._begin(opening))
-        await self._wait({self._opening})
+        self._opening = self._errands.begin(self._exchange.begin(opening))
+        while not self._opening.done():
+            await self._wait({self._opening})
         opened, self._opening = self._opening, None
         self._feed = opened.result()
+        self.thread_id = self._exchange.thread_id
 
     async def next(self) -> Event | None:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
-        while not self._ended:
+        while True:
+            if self._later:
+                return self._later.popleft()
+            if self._ended:
+                return None
             self._check()
             try:
                 event = await self._step()
             except TransportError:
-                self._check()  # the total clock drops the connection: then that is the reason
+                self._check()  # a clock or a close dropped the connection: then that is the reason
                 raise
             if event is not None:
                 return event
-        return None
 
     async def submit(self, outputs: Sequence[ToolOutput]) -> None:
-        """Answer the `pending_calls`."""
+        """Answer the `pending_calls`; they stay pending where their outputs do not arrive."""
         calls = self.pending_calls
         answers = match_outputs(calls, outputs)
-        self.machine.answered()
-        self._posting = self._spawn(self._deliver(answers))
-        for call, answer in zip(calls, answers, strict=True):
-            self.snapshot.called(call, answer.output)
+        self._submitted = tuple(zip(calls, answers, strict=True))
+        self._posting = self._post(answers)
         self.pending_calls, self._ended = (), False
         await self._delivered()
 
-    @property
-    def to_be_found(self) -> bool:
-        """Whether a run was asked for that is not known yet: its first event is still to come."""
-        asked = self._feed is not None or (self._opening is not None and self._asked)
-        return asked and self.machine.run_id is None
+    def cancelled(self, run: Run) -> None:
+        """The run was cancelled; where no stream is open that could say so, say it here."""
+        if not (self._round or self._posting or self.pending_calls):
+            return
+        if self._exchange.reopens:
+            self._later.append(self._received(RunEvent(status="cancelled", run=run)))
+        if self.pending_calls:
+            self.pending_calls, self._ended = (), False
+        self._errands.interrupt()
 
     async def find_run(self) -> None:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
         try:
             if self._opening is not None:
                 self._feed = await self._opening
+                self.thread_id = self._exchange.thread_id
             while self.machine.run_id is None and self._feed is not None:
                 event = await self._feed.next()
                 if event is None:
@@ -133,12 +147,13 @@ class RunLoop:
             logger.debug("left before the run was known: %r", error)
 
     def drop(self) -> None:
-        """Drop the connection and stop the clocks; at once, without waiting."""
+        """Drop the connection, stop the clocks, and wake whoever reads; without waiting."""
+        self._dropped = True
         self._alarm.stop()
         if self._opening is not None:
             self._opening.cancel()
-        if self._feed is not None:
-            self._feed.close()
+        self._exchange.hang_up()
+        self._errands.interrupt()
 
     def cancel_tasks(self) -> set[asyncio.Task[Any]]:
         """Cancel whatever still runs for this loop; the tasks to wait for.
@@ -146,11 +161,8 @@ class RunLoop:
         A request for a run that is on its way is not cancelled: its run could not be found.
         """
         if self._round is not None:
-            self._tasks.update(self._round.cancel())
-        tasks = {task for task in self._tasks if task is not self._opening or not self._asked}
-        for task in tasks:
-            task.cancel()
-        return tasks
+            self._errands.adopt(self._round.cancel())
+        return self._errands.cancel(spare=self._opening if self._exchange.asked else None)
 
     async def _step(self) -> Event | None:
         """Do the next thing; an event to hand out, or None to look again."""
@@ -172,7 +184,7 @@ class RunLoop:
     async def _take_up(self, calls: tuple[ToolCall, ...]) -> Event | None:
         """Begin a round of tools, or leave it to the user."""
         if self._bench is None:
-            if self._reopens and self._feed is not None:
+            if self._exchange.reopens and self._feed is not None:
                 return await self._last_words(ended=False)
             self.pending_calls, self._ended = calls, True
         elif self.machine.rounds >= self._max_rounds:
@@ -189,14 +201,14 @@ class RunLoop:
             self.snapshot.receive(done)
             return done
         if isinstance(self.machine.next_action(), Finished):
-            self._tasks.update(round_.cancel())  # the run ended without waiting for them
+            self._errands.adopt(round_.cancel())  # the run ended without waiting for them
             self._round = self._posting = None
             return None
         if round_.finished and self._posting is None:
-            if self._reopens and self._feed is not None:
+            if self._exchange.reopens and self._feed is not None:
                 return await self._last_words(ended=False)
             self.machine.answered()
-            self._posting = self._spawn(self._deliver(round_.outputs()))
+            self._posting = self._post(round_.outputs())
         if self._posting is not None and self._posting.done():
             self._round = None
             await self._delivered()
@@ -205,7 +217,7 @@ class RunLoop:
         if self._feed is not None:
             self._feed.bear_silence(patient=True)
             if self._reading is None:
-                self._reading = self._spawn(self._feed.next())
+                self._reading = self._errands.begin(self._feed.next())
             waits.add(self._reading)
         await self._wait(waits)
         if self._reading is not None and self._reading.done():
@@ -217,12 +229,12 @@ class RunLoop:
         try:
             event = await self._read()
         except TransportError:
-            if not self._reopens:
+            if not self._exchange.reopens:
                 raise
             event = None
         if event is not None:
             return self._received(event)
-        if not self._reopens:
+        if not self._exchange.reopens:
             raise StreamInterrupted("the stream ended while the run's tools were at work")
         self._leave_feed()
         return None
@@ -231,7 +243,8 @@ class RunLoop:
         """The next event of the stream, from the read that is under way if there is one."""
         if self._reading is None:
             return await self._feed.next() if self._feed is not None else None
-        await self._wait({self._reading})
+        while not self._reading.done():
+            await self._wait({self._reading})
         reading, self._reading = self._reading, None
         return reading.result()
 
@@ -258,61 +271,55 @@ class RunLoop:
         self._feed = self._reading = None
 
     def _received(self, event: Event) -> Event:
+        """Take an event in; what is to be handed out first."""
         self.machine.receive(event)
+        missing = self.snapshot.missing(event) if isinstance(event, MessageEvent) else None
+        if missing is not None:  # text is handed out as deltas, once, whatever the wire does
+            self.snapshot.receive(missing)
+            self._later.append(event)
         self.snapshot.receive(event)
         if isinstance(event, ErrorEvent):
             self._reported = self._session.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
-        return event
+        return missing or event
 
-    async def _begin(self, opening: Opening) -> EventFeed:
-        operation = await opening()
-        self.thread_id = getattr(operation, "thread_id", None)
-        self._asked = True
-        return await self._open(operation)
-
-    async def _open(self, operation: Operation[Run]) -> EventFeed:
-        body = await self._session.open(operation)
-        config = self._session.config
-        return EventFeed(body, self._session.provider.reader(), config.timeouts, config.limits)
-
-    async def _deliver(self, outputs: tuple[ToolOutput, ...]) -> EventFeed | None:
-        """Send the outputs of a round; the stream that this opens, where it opens one."""
+    def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[EventFeed | None]:
+        """Send the outputs of a round, in a task that no cancelled `next` cancels."""
         operation = SubmitOutputs(
             thread_id=self.thread_id or "",
             run_id=self.machine.run_id or "",
             tool_outputs=outputs,
-            stream=self._reopens,
+            stream=self._exchange.reopens,
         )
-        if operation.stream:
-            return await self._open(operation)
-        await self._session.call(operation)
-        return None
+        return self._errands.begin(self._exchange.deliver(operation))
 
     async def _delivered(self) -> None:
         """Wait until the outputs have arrived; where that opens a new stream, read that one."""
         if self._posting is not None:
-            await self._wait({self._posting})
+            while not self._posting.done():
+                await self._wait({self._posting})
             posting, self._posting = self._posting, None
-            self._feed = posting.result() or self._feed
+            submitted, self._submitted = self._submitted, ()
+            try:
+                feed = posting.result()
+            except AssistError:
+                self.pending_calls = tuple(call for call, _ in submitted)
+                self._ended = bool(submitted)
+                raise
+            if submitted:
+                self.machine.answered()
+            for call, answer in submitted:
+                self.snapshot.called(call, answer.output)
+            if feed is not None:
+                self._leave_feed()
+                self._feed = feed
         if self._feed is not None:
             self._feed.bear_silence(patient=False)
 
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._over)
-        return task
-
-    def _over(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # whoever waits is told; there may be nobody left who does
-
     async def _wait(self, waits: set[asyncio.Future[Any]]) -> None:
-        """Until one of them is done, or the total time is over; cancels none of them."""
-        await asyncio.wait({*waits, self._alarm.bell}, return_when=asyncio.FIRST_COMPLETED)
+        """Until one of them is done or something happened; cancels none of them."""
+        await self._errands.wait({*waits, self._alarm.bell})
         self._check()
 
     def _check(self) -> None:
@@ -321,3 +328,5 @@ class RunLoop:
         if self._alarm.bell.done():
             total = self._session.config.timeouts.total
             raise TotalTimeout(f"the run took longer than {total} s")
+        if self._dropped:
+            raise StreamInterrupted("the stream was closed")

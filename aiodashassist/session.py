@@ -45,6 +45,7 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
 LARGE = 1 << 20  # bytes
+FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
 SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
@@ -76,6 +77,8 @@ class Pool:
             raise LocalProtocolError(
                 "the client belongs to another event loop: build one client for each loop"
             )
+        if self._own is not None and self._own.closed:
+            raise LocalProtocolError("the session that was given to the client is closed")
         if self._http is None:
             # Open streams hold their connections: a limit would let them starve each other.
             self._http = aiohttp.ClientSession(
@@ -112,10 +115,12 @@ class Body:
         """
         try:
             return await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
+        except FOREIGN as error:
             if arrived := self._arrived():
                 return arrived
-            raise StreamInterrupted(f"the stream broke: {_words(error)}") from error
+            broken = StreamInterrupted(f"the stream broke: {_words(error)}")
+            broken.__cause__ = _harmless(error)
+        raise broken
 
     def close(self) -> None:
         """Drop the connection, or give it back where the answer was read to its end."""
@@ -220,6 +225,7 @@ class Session:
             headers.popall("Content-Type", None)
         headers.update(config.headers)
         http = self.pool.http()
+        failure = None
         try:
             response = await http.request(
                 request.method,
@@ -231,22 +237,24 @@ class Session:
                 proxy=config.proxy,
                 ssl=config.ssl,
                 allow_redirects=False,
+                raise_for_status=False,
             )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _translated(error, clocks) from error
+        except FOREIGN as error:
+            failure = _translated(error, clocks)
+        if failure is not None:  # outside the handler, so that no exception with headers hangs on
+            raise failure
         if 300 <= response.status < 400:
-            host = urlsplit(response.headers.get("Location", "")).netloc or "the same host"
             response.close()
             raise UnexpectedRedirect(
-                f"the service redirects to {host}; redirects are not followed, since they would "
-                "carry the key elsewhere: check base_url"
+                f"the service redirects to {_host(response.headers.get('Location', ''))}; that is "
+                "not followed, since it would carry the key elsewhere: check base_url"
             )
         return response
 
     async def _read(self, response: aiohttp.ClientResponse) -> Response:
         """A whole answer, bounded."""
         limit = self.config.limits.max_response_bytes
-        pieces, size = [], 0
+        pieces, size, failure = [], 0, None
         try:
             while piece := await response.content.readany():
                 pieces.append(piece)
@@ -256,9 +264,11 @@ class Session:
                     raise ResponseTooLarge(
                         f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
                     )
-        except (aiohttp.ClientError, OSError) as error:
+        except FOREIGN as error:
             response.close()
-            raise _translated(error, None) from error
+            failure = _translated(error, None)
+        if failure is not None:
+            raise failure
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Response(status=response.status, headers=headers, body=b"".join(pieces))
 
@@ -277,9 +287,12 @@ class Session:
 
     def _scrubbed(self, error: APIError) -> APIError:
         """The error without the key, should the service have quoted it."""
-        if len(self.config.key) >= SECRET:
-            error.message = error.message.replace(self.config.key, "***")
+        key = self.config.key
+        if len(key) >= SECRET:
+            error.message = error.message.replace(key, "***")
             error.args = (error.message,)
+            error.code = error.code.replace(key, "***")
+            error.request_id = error.request_id and error.request_id.replace(key, "***")
         return error
 
     def _check_supported(self, operation: Operation[Any]) -> None:
@@ -307,7 +320,26 @@ async def _within(
 
 
 def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
-    """A foreign exception as one of ours."""
+    """A foreign exception as one of ours, to be raised where no handler adds it again."""
+    ours = _ours(error, clocks)
+    ours.__cause__ = _harmless(error)
+    return ours
+
+
+def _harmless(error: Exception) -> Exception | None:
+    """The exception, unless it holds the request's headers, and so the key."""
+    return None if isinstance(error, aiohttp.ClientResponseError) else error
+
+
+def _host(location: str) -> str:
+    """Where a redirect leads."""
+    try:
+        return urlsplit(location).netloc or "the same host"
+    except ValueError:
+        return "no URL"
+
+
+def _ours(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         seconds = clocks.connect if clocks else None
         return ConnectError(f"no connection within {seconds} s")
@@ -321,8 +353,9 @@ def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> Assis
 
 
 def _words(error: Exception) -> str:
-    """What a foreign exception says; some say nothing."""
-    return str(error) or type(error).__name__
+    """What a foreign exception says; some say nothing, some too much."""
+    said = "" if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return said or type(error).__name__
 
 
 def _locate(error: AssistError, operation: Operation[Any]) -> None:

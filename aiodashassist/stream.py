@@ -17,7 +17,8 @@ from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.dispatch import Bench
 from aiodashassist.errors import AssistError, LocalProtocolError, ToolRoundsExceeded
-from aiodashassist.loop import Opening, RunLoop
+from aiodashassist.exchange import Opening
+from aiodashassist.loop import RunLoop
 from aiodashassist.session import Session
 
 __all__ = ("RunStream", "StreamOptions", "TextStream")
@@ -165,10 +166,14 @@ class RunStream:
         """
         if not self.pending_calls or self._closed:
             raise LocalProtocolError("no calls wait for outputs")
-        await self._entered.submit(outputs)
+        try:
+            await self._entered.submit(outputs)
+        except AssistError as error:
+            self._located(error)
+            raise
 
     async def cancel(self) -> Run:
-        """Cancel the remote run; the stream goes on to its last event.
+        """Cancel the remote run; the stream goes on to its last event, `cancelled`.
 
         Raises:
             LocalProtocolError: no event came yet, so that the run is not known.
@@ -177,9 +182,11 @@ class RunStream:
         loop = self._entered
         if loop.machine.run_id is None:
             raise LocalProtocolError("the run is not known before its first event")
-        return await self._session.call(
+        run = await self._session.call(
             CancelRun(thread_id=loop.thread_id or "", run_id=loop.machine.run_id)
         )
+        loop.cancelled(run)
+        return run
 
     async def close(self) -> None:
         """End it: tools are cancelled, the connection is dropped, the run cancelled remotely.
@@ -213,19 +220,20 @@ class RunStream:
         return known and not loop.at_rest and self._options.on_exit == "cancel"
 
     async def _wind_up(self, loop: RunLoop, tasks: set[asyncio.Task[Any]], *, find: bool) -> None:
-        patience = self._session.config.timeouts.cancel
-        if tasks:
-            _, stubborn = await asyncio.wait(tasks, timeout=patience)
-            if stubborn:
-                logger.warning("%d tools ignore that they were cancelled", len(stubborn))
+        run_id = loop.machine.run_id
         try:
-            async with asyncio.timeout(patience):
-                if find:
-                    await loop.find_run()
-                if self._must_cancel(loop):
-                    await self.cancel()
-        except (AssistError, TimeoutError) as error:
-            logger.debug("run %s is left without being cancelled: %r", loop.machine.run_id, error)
+            async with asyncio.timeout(self._session.config.timeouts.cancel):
+                try:
+                    if find:
+                        await loop.find_run()
+                    if self._must_cancel(loop):
+                        await self.cancel()
+                except AssistError as error:
+                    logger.debug("run %s is left without being cancelled: %r", run_id, error)
+                if tasks:
+                    await asyncio.wait(tasks)
+        except TimeoutError:
+            logger.warning("run %s: not all could be ended within Timeouts.cancel", run_id)
         finally:
             loop.drop()
 

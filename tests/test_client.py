@@ -132,36 +132,24 @@ async def test_the_clients_tools_serve_runs_that_name_none(server: LocalServer) 
     assert result.pending_calls != ()
 
 
-async def test_two_hundred_runs_with_tools_share_one_client(
-    client: DashScope, assistant_id: str
-) -> None:
-    """200 concurrent runs complete, each with its own output, and one task is left after."""
+def test_two_hundred_runs_share_one_client_and_leave_one_task() -> None:
+    """200 concurrent runs complete, each with its own output; then one task is left."""
     question = '/call get_weather {{"city": "{}"}}'
 
-    async def one(number: int) -> str:
-        asked = question.format(number)
-        result = await client.ask(asked, assistant_id=assistant_id, tools=[get_weather])
-        return result.text
-
-    texts = await asyncio.gather(*(one(number) for number in range(200)))
-
-    assert texts == [f"get_weather -> {number} 晴" for number in range(200)]
-
-
-def test_after_a_crowd_one_task_is_left() -> None:
-    """When server and client are closed, only the test's own task remains."""
-
-    async def main() -> int:
+    async def main() -> tuple[list[str], int]:
         async with LocalServer() as server, server.client(DashScope) as client:
             made = await client.assistants.create(model="qwen-max")
-            question = '/call get_weather {"city": "x"}'
             asks = (
-                client.ask(question, assistant_id=made.id, tools=[get_weather]) for _ in range(50)
+                client.ask(question.format(n), assistant_id=made.id, tools=[get_weather])
+                for n in range(200)
             )
-            await asyncio.gather(*asks)
-        return len(asyncio.all_tasks())
+            texts = [result.text for result in await asyncio.gather(*asks)]
+        return texts, len(asyncio.all_tasks())
 
-    assert asyncio.run(main()) == 1
+    texts, tasks = asyncio.run(main())
+
+    assert texts == [f"get_weather -> {number} 晴" for number in range(200)]
+    assert tasks == 1
 
 
 async def test_a_stream_on_a_new_thread_calls_tools(client: DashScope, assistant_id: str) -> None:

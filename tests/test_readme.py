@@ -89,7 +89,7 @@ def test_the_map_names_what_is_there() -> None:
     named = {name.split("/")[0] + ("/" if "/" in name else "") for name in
              re.findall(r"`([\w/.]+)`", table)}  # fmt: skip
 
-    assert named == rooms - {"events.py", "config.py"}
+    assert named == rooms - {"events.py"}
 
 
 def test_the_public_names_are_complete_and_unique() -> None:

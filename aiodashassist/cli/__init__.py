@@ -6,8 +6,10 @@ Exit status: 0 on success, 1 when the run or the call failed, 2 for wrong usage.
 import asyncio
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from aiodashassist import __version__
@@ -16,6 +18,8 @@ from aiodashassist.cli.serve import serve_until_stopped
 from aiodashassist.errors import AssistError
 
 __all__ = ("app", "run")
+
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 
 app = App(
     name="aiodashassist",
@@ -31,7 +35,7 @@ def demo() -> None:
 
 
 @app.command
-def serve(*, host: str = "127.0.0.1", port: int = 8642, api_key: str | None = None) -> None:
+def serve(*, host: str = "127.0.0.1", port: Port = 8642, api_key: str | None = None) -> None:
     """Serve the DashScope wire under /api/v1 of this machine, until Ctrl-C.
 
     Args:

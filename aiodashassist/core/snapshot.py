@@ -57,6 +57,15 @@ class Snapshot:
             case ToolFinished(call=call, output=output):
                 self.called(call, output.output)
 
+    def missing(self, event: MessageEvent) -> MessageDelta | None:
+        """The text of an ended message that its deltas left out; None where nothing is missing."""
+        message = event.message
+        had = "".join(self._parts.get(message.id, ()))
+        if event.status == "in_progress" or not message.text.startswith(had):
+            return None
+        rest = message.text[len(had) :]
+        return MessageDelta(message_id=message.id, text=rest) if rest else None
+
     def called(self, call: ToolCall, output: str) -> None:
         """Take the output of a call that was made here."""
         function = FunctionCall(name=call.name, arguments=call.arguments, output=output)

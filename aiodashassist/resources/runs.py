@@ -9,7 +9,7 @@ from aiodashassist.core.operations import Operation
 from aiodashassist.core.params import ListParams, RunParams
 from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.resources.pages import Paginator
-from aiodashassist.resources.streams import StreamParams, Streams, prepared
+from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
@@ -56,7 +56,7 @@ class Runs:
 
     def stream(self, thread_id: str, **params: Unpack[StreamParams]) -> RunStream:
         """Run, stream the events and have the tools called, over all their rounds."""
-        operation = ops.CreateRun(thread_id=thread_id, params=prepared(params), stream=True)
+        operation = ops.CreateRun(thread_id=thread_id, params=sent_of(params), stream=True)
 
         async def opening() -> Operation[Run]:
             return operation

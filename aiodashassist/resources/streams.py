@@ -5,14 +5,14 @@ from typing import Any, Literal, TypeAlias, cast
 
 from aiodashassist.core.params import RunParams
 from aiodashassist.dispatch import Bench
-from aiodashassist.errors import InvalidArgument
-from aiodashassist.loop import Opening
+from aiodashassist.errors import InvalidArgument, UnsupportedParameter
+from aiodashassist.exchange import Opening
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream, StreamOptions
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset, declared, handlers
 
-__all__ = ("Handlers", "StreamParams", "Streams", "prepared")
+__all__ = ("Handlers", "StreamParams", "Streams", "prepared", "sent_of")
 
 Handlers: TypeAlias = Toolset | Callable[..., Any] | Iterable[object]
 """Local handlers: a `Toolset`, a function, or a list of both. Typed as objects, since type checkers
@@ -35,7 +35,7 @@ class StreamParams(RunParams, total=False):
     on_exit: Literal["cancel", "leave"]
 
 
-LOCAL = ("tools", "deps", "concurrency", "max_rounds", "on_exit")
+LOCAL = StreamParams.__annotations__.keys() - RunParams.__annotations__.keys()
 
 
 class Streams:
@@ -74,9 +74,23 @@ class Streams:
         )
 
 
-def prepared(params: RunParams | StreamParams) -> RunParams:
-    """What is sent of a run's parameters; functions among `override_tools` are declared."""
-    sent: dict[str, Any] = {key: value for key, value in params.items() if key not in LOCAL}
+def sent_of(params: StreamParams) -> RunParams:
+    """What is sent of a stream's parameters: all but those that are handled here."""
+    return prepared(cast("RunParams", {k: v for k, v in params.items() if k not in LOCAL}))
+
+
+def prepared(params: RunParams) -> RunParams:
+    """A run's parameters as they are sent; functions among `override_tools` are declared.
+
+    Raises:
+        UnsupportedParameter: `tools`, which only streams have.
+    """
+    sent: dict[str, Any] = {**params}
+    if "tools" in sent:
+        raise UnsupportedParameter(
+            "tools= are local handlers, which only streams have; declarations that replace the "
+            "assistant's are override_tools="
+        )
     if sent.get("override_tools") is not None:
         sent["override_tools"] = declared(sent["override_tools"])
     return cast("RunParams", sent)

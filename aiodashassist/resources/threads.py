@@ -9,7 +9,7 @@ from aiodashassist.core.operations import Operation
 from aiodashassist.core.params import RunParams, ThreadParams
 from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.runs import Runs
-from aiodashassist.resources.streams import StreamParams, Streams, prepared
+from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
@@ -53,7 +53,7 @@ class Threads:
         self, *, thread: ThreadParams | None = None, **params: Unpack[StreamParams]
     ) -> RunStream:
         """Begin a conversation and stream a run on it, in one request."""
-        operation = ops.CreateThreadAndRun(thread=thread, params=prepared(params), stream=True)
+        operation = ops.CreateThreadAndRun(thread=thread, params=sent_of(params), stream=True)
 
         async def opening() -> Operation[Run]:
             return operation

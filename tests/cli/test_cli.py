@@ -81,7 +81,13 @@ def test_serve_says_where_first_and_ends_cleanly(sign: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nonsense"], ["serve", "--port", "x"], ["serve", "extra", "--what"]]
+    "arguments",
+    [
+        ["nonsense"],
+        ["serve", "--port", "x"],
+        ["serve", "extra", "--what"],
+        ["serve", "--port", "99999"],
+    ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be understood is said on standard error, with status 2."""

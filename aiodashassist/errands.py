@@ -1,0 +1,56 @@
+"""The tasks of one stream, and a wait for them that can be interrupted.
+
+Plain tasks, in no group: whoever begins them need not be the one who waits, or who ends them.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+__all__ = ("Errands",)
+
+T = TypeVar("T")
+
+
+class Errands:
+    """Tasks that are begun here and waited for elsewhere; a wait cancels none of them."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._interrupted: asyncio.Future[None] | None = None
+
+    def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin a task."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+        return task
+
+    def adopt(self, tasks: Iterable[asyncio.Task[Any]]) -> None:
+        """Answer for tasks that others began."""
+        for task in tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
+
+    async def wait(self, waits: Iterable[asyncio.Future[Any]]) -> None:
+        """Until one of these is done, or `interrupt` is called."""
+        if self._interrupted is None or self._interrupted.done():
+            self._interrupted = asyncio.get_running_loop().create_future()
+        await asyncio.wait({*waits, self._interrupted}, return_when=asyncio.FIRST_COMPLETED)
+
+    def interrupt(self) -> None:
+        """Wake whoever waits, to look around."""
+        if self._interrupted is not None and not self._interrupted.done():
+            self._interrupted.set_result(None)
+
+    def cancel(self, spare: asyncio.Task[Any] | None = None) -> set[asyncio.Task[Any]]:
+        """Cancel all but one; those to wait for."""
+        cancelled = {task for task in self._tasks if task is not spare}
+        for task in cancelled:
+            task.cancel()
+        return cancelled
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits is told; there may be nobody left who does

@@ -1,0 +1,61 @@
+"""What a run's loop sends: the request that opens its stream, and the outputs of its tools."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiodashassist.core.models import Run
+from aiodashassist.core.operations import Operation, SubmitOutputs
+from aiodashassist.feed import EventFeed
+from aiodashassist.session import Session
+
+__all__ = ("Exchange", "Opening")
+
+Opening: TypeAlias = Callable[[], Awaitable[Operation[Run]]]
+"""Gives the operation that opens the stream, after whatever must be done before it."""
+
+
+class Exchange:
+    """Opens a run's streams; all that it opened is closed when it hangs up, taken up or not.
+
+    Attributes:
+        reopens: whether the provider goes on with a new stream after a round of tools.
+        asked: whether the request for the run was begun.
+        thread_id: the thread that the run was asked for on, where the request says so.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.reopens = session.provider.reopens
+        self.asked = False
+        self.thread_id: str | None = None
+        self._session = session
+        self._opened: list[EventFeed] = []
+        self._hung_up = False
+
+    async def begin(self, opening: Opening) -> EventFeed:
+        """Ask for the run, and open its stream."""
+        operation = await opening()
+        self.thread_id = getattr(operation, "thread_id", None)
+        self.asked = True
+        return await self._open(operation)
+
+    async def deliver(self, operation: SubmitOutputs) -> EventFeed | None:
+        """Send the outputs of a round; the stream that this opens, where it opens one."""
+        if operation.stream:
+            return await self._open(operation)
+        await self._session.call(operation)
+        return None
+
+    def hang_up(self) -> None:
+        """Close every stream, also one that is only about to open."""
+        self._hung_up = True
+        for feed in self._opened:
+            feed.close()
+
+    async def _open(self, operation: Operation[Run]) -> EventFeed:
+        body = await self._session.open(operation)
+        config = self._session.config
+        feed = EventFeed(body, self._session.provider.reader(), config.timeouts, config.limits)
+        self._opened = [feed]  # the one before it has ended: that is why there is another
+        if self._hung_up:
+            feed.close()
+        return feed
