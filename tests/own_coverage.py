@@ -2,13 +2,14 @@
 
     coverage run -m pytest && python -m tests.own_coverage
 
-Reads the coverage data with its contexts (one a test function). A module without functions, such
+Reads the coverage data with its contexts, one a test. A module without functions, such
 as one of plain structs, has nothing to cover and is exempt. The package as a whole must reach
 `WHOLE` per cent. Exit status 1, with a line for each gap.
 """
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -49,9 +50,9 @@ def gaps(module: Path) -> str | None:
     name = module.relative_to(ROOT).as_posix()
     if not test.exists():
         return f"{name}: has no test file {test.relative_to(ROOT).as_posix()}"
-    context = ".".join(test.relative_to(ROOT).with_suffix("").parts).replace(".", r"\.")
-    # `^$` is what runs at import: definitions belong to no test.
-    figures = report(f"--include={name}", f"--contexts=^{context}\\.,^$")["files"][name]
+    # Contexts are the ids of tests (conftest.py); `^$` is what ran before the first of them.
+    own = re.escape(test.relative_to(ROOT).as_posix())
+    figures = report(f"--include={name}", f"--contexts=^{own}::,^$")["files"][name]
     lines = figures["missing_lines"]
     branches = [f"{start}->{end}" for start, end in figures["missing_branches"]]
     return f"{name}: lines {lines} branches {branches}" if lines or branches else None

@@ -100,6 +100,12 @@ def tasks_at_work() -> int:
     return len([name for name in names if name != "RequestHandler.start"])
 
 
+def held(client: DashScope) -> object:
+    """The connections that somebody still uses."""
+    connector: Any = client._session.pool.http().connector
+    return connector._acquired
+
+
 async def settled(count: int) -> None:
     """Wait until no more tasks than this are at work."""
     async with asyncio.timeout(5):
@@ -122,6 +128,7 @@ async def test_a_stream_cancelled_anywhere_leaves_nothing_behind(
         runs: list[Run] = []
         reached = await cancel(at, streamed(client, assistant_id, runs))
         await settled(tasks)
+        assert not held(client), f"cancelled at {at}: a connection is still held"
         for run in runs:
             status = (await client.threads.runs.retrieve(run.thread_id or "", run.id)).status
             assert status in TERMINAL, f"cancelled at {at}: the run is {status}"

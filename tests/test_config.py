@@ -71,6 +71,10 @@ def test_https_and_loopback_are_allowed(url: str) -> None:
         ("ftp://example.org", "URL"),
         ("example.org", "URL"),
         ("http://", "URL"),
+        ("https://[bad", "URL"),
+        ("https://host:abc", "URL"),
+        ("https://host:99999", "URL"),
+        ("https://user:hunter2@host", "user or a password"),
     ],
 )
 def test_a_key_in_the_clear_and_a_url_that_is_none_are_refused(url: str, words: str) -> None:

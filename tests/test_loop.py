@@ -169,6 +169,55 @@ async def test_a_stream_that_ends_during_its_tools_is_interrupted(data: bytes | 
     assert session.cancelled
 
 
+async def test_closing_while_tools_work_ends_the_iteration() -> None:
+    """On a stream that stays open, too, whoever reads is not left waiting."""
+    session = ScriptedSession()
+    at_work = asyncio.Event()
+
+    async def endless() -> str:
+        """Wait for ever."""
+        at_work.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async def read() -> None:
+        async for _ in stream:
+            pass
+
+    session.body.feed(run_frame("requires_action", "endless"))
+    async with stream_of(session, endless) as stream:
+        reading = asyncio.create_task(read())
+        await at_work.wait()
+        await stream.close()
+        await asyncio.wait_for(reading, 5)
+
+    assert session.cancelled
+
+
+async def test_cancelling_while_tools_work_is_told_by_the_stream() -> None:
+    """A stream that stays open says itself that the run was cancelled; nothing is made up."""
+    session = ScriptedSession()
+    at_work = asyncio.Event()
+
+    async def endless() -> str:
+        """Wait for ever."""
+        at_work.set()
+        await asyncio.Event().wait()
+        return ""
+
+    session.body.feed(run_frame("requires_action", "endless"))
+    async with stream_of(session, endless) as stream:
+        await anext(stream)
+        await anext(stream)
+        await at_work.wait()
+        await stream.cancel()
+        session.body.feed(run_frame("cancelled"), b"")
+        rest = [event async for event in stream]
+
+    assert [event.name for event in rest] == ["thread.run.cancelled"]
+    assert session.submissions == []
+
+
 async def test_a_refused_submission_ends_the_stream() -> None:
     """An error of the submission is raised from the iteration."""
     session = ScriptedSession()
@@ -268,8 +317,11 @@ async def test_a_tool_that_ignores_its_cancellation_does_not_hold_the_close() ->
     async with stream_of(session, stubborn) as stream:
         await anext(stream)
         await anext(stream)
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
 
     assert session.cancelled
+    assert asyncio.get_running_loop().time() - began < 1
     release.set()
     await asyncio.sleep(0)
     await asyncio.sleep(0)

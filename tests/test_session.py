@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 import ssl
 from typing import Any
 
@@ -55,6 +56,13 @@ async def silent(_request: Received, _writer: Writer) -> None:
     await asyncio.Event().wait()
 
 
+async def _read_all(session: Session) -> None:
+    """Open a stream and read it to its end."""
+    body = await session.open(RUN)
+    while await body.read():
+        pass
+
+
 async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> AssistError:
     """The error that a call ends in when the service answers so; the client works afterwards."""
     answers = [answer, answering(whole(THREAD))]
@@ -64,9 +72,8 @@ async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> As
 
     async with RawServer(first_then_good) as server, made(server.url, **options) as client:
         session = session_of(client)
-        call = session.open(operation) if operation is RUN else session.call(operation)
         with pytest.raises(AssistError) as caught:
-            await call
+            await (_read_all(session) if operation is RUN else session.call(operation))
         later = made(server.url, session=session.pool.http())
         assert (await later.threads.retrieve("thread_1")).id == "thread_1"
     return caught.value
@@ -256,6 +263,48 @@ async def test_the_key_is_in_no_error_even_if_the_service_echoes_it() -> None:
 
     assert KEY not in str(error) + repr(error)
     assert "bad key *** given" in str(error)
+
+
+async def test_the_key_is_in_no_part_of_an_error() -> None:
+    """Neither in code and request id, nor in the causes that hang on it, nor in a pickle."""
+    body = json.dumps({"code": f"C {KEY}", "message": "m", "request_id": f"r {KEY}"}).encode()
+    bad_chunk = head() + b"zzz\r\n"
+    errors = [
+        await failure(answering(whole(body, "400 Bad"))),
+        await failure(answering(b"nonsense\r\n\r\n", close=True)),
+        await failure(answering(bad_chunk, close=True)),
+        await failure(answering(STREAM + b"zzz\r\n", close=True), RUN),
+    ]
+    for error in errors:
+        seen: BaseException | None = error
+        while seen is not None:
+            assert KEY not in f"{seen!r} {seen} {seen.__dict__}"
+            assert seen.__context__ is None or KEY not in repr(seen.__context__)
+            seen = seen.__cause__
+        assert KEY.encode() not in pickle.dumps(error)
+
+
+async def test_a_redirect_to_nonsense_is_a_redirect() -> None:
+    """A Location that is no URL is told without being quoted."""
+    error = await failure(answering(b"HTTP/1.1 302 Found\r\nLocation: http://[bad\r\n\r\n"))
+
+    assert isinstance(error, UnexpectedRedirect)
+    assert "no URL" in str(error)
+
+
+async def test_the_users_session_does_not_change_the_errors() -> None:
+    """A session that raises for a status, or is closed, still gives our errors."""
+    words = "The specified thread has been deleted or does not exist."
+    async with (
+        RawServer(refusal("400 Bad", "InvalidParameter", words)) as server,
+        aiohttp.ClientSession(raise_for_status=True) as own,
+    ):
+        client = made(server.url, session=own)
+        with pytest.raises(NotFound):
+            await client.threads.retrieve("t")
+        await own.close()
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await client.threads.retrieve("t")
 
 
 async def test_neither_client_nor_config_shows_the_key() -> None:

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
 from aiodashassist import (
     AssistError,
+    ConnectError,
     DashScope,
     DecodeError,
     ErrorEvent,
@@ -43,7 +45,7 @@ from aiodashassist import (
 )
 from aiodashassist.core.models import TERMINAL
 from aiodashassist.server import LocalServer
-from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk
+from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, whole
 
 SECRET = "hunter2-token"
 
@@ -370,18 +372,139 @@ async def test_entered_iterated_and_closed_in_three_tasks(
     assert names(tail)[0] == "ToolFinished"
 
 
+@pytest.mark.parametrize("question", ["/say x\n/wait 30", "/say x\n/call endless"])
 async def test_closing_from_another_task_ends_the_iteration(
-    client: DashScope, assistant_id: str
+    client: DashScope, assistant_id: str, question: str
 ) -> None:
-    """A stream that is closed while another task reads it ends there, without an error."""
-    async with client.stream("/say x\n/wait 30", assistant_id=assistant_id) as stream:
+    """A stream that is closed while another task waits in it ends there, without an error."""
+    at_work = asyncio.Event()
+
+    @tool
+    async def endless() -> str:
+        """Wait for ever."""
+        at_work.set()
+        await asyncio.Event().wait()
+        return ""
+
+    async with client.stream(question, assistant_id=assistant_id, tools=[endless]) as stream:
         reading = asyncio.create_task(_collect(stream))
         while not stream.snapshot.text:
             await asyncio.sleep(0)
+        if "call" in question:
+            await at_work.wait()
+            await asyncio.sleep(0.02)
         await stream.close()
-        await reading
-        with pytest.raises(LocalProtocolError, match="closed before"):
+        await asyncio.wait_for(reading, 5)
+        with pytest.raises((LocalProtocolError, RunCancelled), match=r"closed before|cancelled"):
             await stream.result()
+
+
+async def test_closing_while_outputs_travel_ends_the_iteration() -> None:
+    """A submission that hangs does not hold whoever closes, or whoever reads."""
+    streams = [STREAM + chunk(BEGIN + CALL) + END]
+
+    async def answer(request: Received, writer: Writer) -> None:
+        if "submit" in request.line:
+            submitted.set()
+            await asyncio.Event().wait()
+        writer.write(streams.pop() if streams else whole(RUN))
+
+    submitted = asyncio.Event()
+    async with (
+        RawServer(answer) as raw,
+        DashScope("sk-x", base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a", tools=[echo]) as stream,
+    ):
+        reading = asyncio.create_task(_collect(stream))
+        await submitted.wait()
+        await stream.close()
+        await asyncio.wait_for(reading, 5)
+
+
+async def test_a_stream_that_opens_when_nobody_waits_is_closed_with_the_rest() -> None:
+    """The answer to a submission comes while the caller is away: its connection is not lost."""
+    streams = [STREAM + chunk(BEGIN + CALL) + END]
+    gate = asyncio.Event()
+
+    async def answer(request: Received, writer: Writer) -> None:
+        if "submit" in request.line:
+            await gate.wait()
+            writer.write(STREAM + chunk(BEGIN))
+            return
+        writer.write(streams.pop() if streams else whole(RUN))
+
+    async with RawServer(answer) as raw, DashScope("sk-x", base_url=raw.url) as client:
+        async with client.threads.runs.stream("t", assistant_id="a", tools=[echo]) as stream:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(_collect(stream), 0.2)
+            gate.set()
+            await asyncio.sleep(0.05)
+        connector: Any = client._session.pool.http().connector
+        assert not connector._acquired
+
+
+async def test_a_submission_that_fails_can_be_made_again(
+    client: DashScope, assistant_id: str
+) -> None:
+    """The calls stay pending, nothing counts as called, and the error says where."""
+    async with client.stream("/call a", assistant_id=assistant_id, tools=None) as stream:
+        async for _ in stream:
+            pass
+        config = client._session.config
+        client._session.config = msgspec.structs.replace(config, base_url="http://127.0.0.1:9")
+        with pytest.raises(ConnectError) as caught:
+            await stream.submit([ToolOutput(output="1")])
+        client._session.config = config
+        assert len(stream.pending_calls) == 1
+        assert stream.snapshot.tool_calls == ()
+        await stream.submit([ToolOutput(output="1")])
+        result = await stream.result()
+
+    assert result.text == "a -> 1"
+    assert caught.value.run_id == result.run.id
+
+
+@pytest.mark.parametrize("tools", [True, False])
+async def test_cancelling_while_calls_wait_ends_with_the_event(
+    client: DashScope, assistant_id: str, tools: bool
+) -> None:
+    """With no stream open to say so, `cancel` says it: tools end, `cancelled` comes last."""
+    at_work = asyncio.Event()
+
+    @tool
+    async def endless() -> str:
+        """Wait for ever."""
+        at_work.set()
+        await asyncio.Event().wait()
+        return ""
+
+    given = [endless] if tools else None
+    async with client.stream("/call endless", assistant_id=assistant_id, tools=given) as stream:
+        reading = asyncio.create_task(_collect(stream))
+        if tools:
+            await at_work.wait()
+            await asyncio.sleep(0.02)
+        else:
+            await reading
+        await stream.cancel()
+        events = await reading if tools else await _collect(stream)
+        with pytest.raises(RunCancelled):
+            await stream.result()
+
+    assert isinstance(events[-1], RunEvent)
+    assert events[-1].status == "cancelled"
+
+
+async def test_text_that_came_without_deltas_is_handed_out_as_one() -> None:
+    """A message completed with more than its deltas said: the rest comes first, once."""
+    body = b'{"id":"m","content":[{"type":"text","text":{"value":"so far, so good"}}]}'
+    completed = b"event:thread.message.completed\ndata:" + body + b"\n\n"
+    other = completed.replace(b'"id":"m"', b'"id":"n"')
+    events = await played(BEGIN + DELTA + completed + other + DONE)
+    texts = [event.text for event in events if isinstance(event, MessageDelta)]
+
+    assert texts == ["so far", ", so good", "so far, so good"]
+    assert [type(event) for event in events].count(MessageEvent) == 2
 
 
 async def _collect(stream: AsyncIterator[Event]) -> list[Event]:
@@ -480,11 +603,13 @@ async def played(*pieces: bytes, **options: Any) -> list[Event]:
 async def test_a_stream_chopped_into_bytes_gives_the_same_events(server: LocalServer) -> None:
     """Chinese and emoji included, one byte to an HTTP chunk changes nothing."""
     data = await recorded(server, "你好，世界😀\n第二行")
-    whole = await played(data)
+    unchopped = await played(data)
     chopped = await played(*(data[i : i + 1] for i in range(len(data))))
 
-    assert whole == chopped
-    assert "".join(e.text for e in whole if isinstance(e, MessageDelta)) == "你好，世界😀\n第二行"
+    assert unchopped == chopped
+    assert (
+        "".join(e.text for e in unchopped if isinstance(e, MessageDelta)) == "你好，世界😀\n第二行"
+    )
 
 
 RUN = b'{"id":"run_1","thread_id":"t","status":"in_progress","request_id":"req"}'
@@ -492,6 +617,11 @@ BEGIN = b"event:thread.run.in_progress\ndata:" + RUN + b"\n\n"
 DELTA = (
     b'event:thread.message.delta\ndata:{"id":"m","delta":{"content":'
     b'[{"type":"text","text":{"value":"so far"}}]}}\n\n'
+)
+CALL = (
+    b'event:thread.run.requires_action\ndata:{"id":"run_1","thread_id":"t","required_action":'
+    b'{"submit_tool_outputs":{"tool_calls":[{"id":"c","type":"function","function":'
+    b'{"name":"echo","arguments":"{\\"text\\":\\"a\\"}"}}]}}}\n\n'
 )
 DONE = b'event:thread.run.completed\ndata:{"id":"run_1","thread_id":"t"}\n\n'
 

@@ -253,3 +253,29 @@ def test_text_grows_in_linear_time(messages: int) -> None:
         assert len(snapshot.text) == 9 * 1000 * count
 
     assert growth(work, 50) <= 2.3
+
+
+@pytest.mark.parametrize(
+    ("parts", "text", "rest"),
+    [
+        ([], "whole", "whole"),
+        (["so ", "far"], "so far, so good", ", so good"),
+        (["all"], "all", None),
+        (["other"], "text", None),
+        ([], "", None),
+    ],
+)
+def test_the_text_that_deltas_left_out_is_known(
+    parts: list[str], text: str, rest: str | None
+) -> None:
+    """A completed message may say more than its deltas did; never less, and nothing twice."""
+    snapshot = Snapshot()
+    for part in parts:
+        snapshot.receive(MessageDelta(message_id="m", text=part))
+    message = Message(id="m", content=(Content(text=Text(value=text)),))
+
+    missing = snapshot.missing(MessageEvent(status="completed", message=message))
+    begun = snapshot.missing(MessageEvent(status="in_progress", message=message))
+
+    assert (missing.text if missing is not None else None) == rest
+    assert begun is None

@@ -174,3 +174,20 @@ async def test_a_run_needs_an_assistant() -> None:
     async with DashScope("sk-x") as client:
         with pytest.raises(InvalidArgument, match="assistant_id"):
             await client.threads.runs.create("t", assistant_id="")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_handlers_belong_to_streams(stream: bool) -> None:
+    """`tools=` of a run without a stream is refused, with what to write instead."""
+    options: Any = {"assistant_id": "a", "tools": [get_time]}
+    async with DashScope("sk-x") as client:
+        if stream:
+            client.threads.runs.stream("t", **options)
+            client.threads.create_and_stream(**options)
+            return
+        with pytest.raises(UnsupportedParameter, match="override_tools"):
+            await client.threads.runs.create("t", **options)
+        with pytest.raises(UnsupportedParameter, match="override_tools"):
+            await client.threads.create_and_run(**options)
+        with pytest.raises(UnsupportedParameter, match="max_rounds"):
+            await client.threads.runs.create("t", assistant_id="a", max_rounds=1)  # type: ignore[call-arg]
