@@ -191,6 +191,7 @@ CRASHES: dict[str, Function] = {
     "end of an iteration in a thread": raising_in_a_thread(StopIteration(SECRET)),
     "end of an async iteration": raising(StopAsyncIteration(SECRET)),
     "no Exception": raising(Fatal(SECRET)),
+    "end of a generator": raising(GeneratorExit(SECRET)),
     "no Exception in a thread": raising_in_a_thread(Fatal(SECRET)),
     "group": raising(ExceptionGroup(SECRET, [ValueError(SECRET)])),
     "group of no Exceptions": raising(BaseExceptionGroup(SECRET, [Fatal(SECRET)])),
@@ -261,6 +262,23 @@ async def test_a_tool_error_that_cannot_be_told_is_an_output_too(
 ) -> None:
     """A `ToolError` whose text cannot travel ends its call like any other error."""
     assert error_of(await answer(raising(error), threads))
+
+
+async def test_our_own_words_stay_short_whatever_the_model_says(threads: WorkerThreads) -> None:
+    """A model's own nonsense is quoted in an error only in part; a tool's text is not cut."""
+
+    async def plain() -> str:
+        raise ToolError("x" * 2000)
+
+    long = "k" * 100_000
+    unknown = await follow(begin([called(long)], Toolset(), threads))
+    assert isinstance(unknown[-1], ToolFinished)
+    key = await answer(plain, threads, json.dumps({long: 1}))
+    told = await answer(plain, threads)
+
+    assert len(unknown[-1].output.output) < 600
+    assert len(key.output.output) < 600
+    assert len(error_of(told)) == 2000
 
 
 async def test_an_unknown_tool_is_answered_with_the_known_ones(threads: WorkerThreads) -> None:
