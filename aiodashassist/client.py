@@ -5,7 +5,7 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import ClassVar, Self, TypedDict, Unpack
 
-from aiodashassist.config import Config, check_transport, dashscope_key, first
+from aiodashassist.config import Config, check_headers, check_transport, dashscope_key, first
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation
@@ -65,6 +65,7 @@ class Client:
         options: ClientOptions,
     ) -> None:
         check_transport(base_url, allow_http=options.get("allow_http", False))
+        check_headers(options.get("headers", {}))
         config = Config(
             base_url=base_url,
             key=key,
@@ -97,10 +98,12 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections, after runs that are being cancelled; twice is no error."""
-        await self._session.duties.finish(self._session.config.timeouts.cancel)
-        await self._pool.close()
-        self._threads.close()
+        """Close the streams that are still open, then the connections; twice is no error."""
+        try:
+            await self._session.duties.finish(self._session.config.timeouts.cancel)
+        finally:
+            self._threads.close()
+            await self._pool.close()
 
     def stream(
         self, content: str, *, thread_id: str | None = None, **params: Unpack[StreamParams]
@@ -110,6 +113,11 @@ class Client:
         Takes every keyword of `threads.runs.stream`.
         """
         run = sent_of(params)
+        # A run that cannot be asked for must not leave a thread and a message behind.
+        known = thread_id if thread_id is not None else "new"
+        message = ops.CreateMessage(thread_id=known, params={"content": content, "role": "user"})
+        for operation in (message, ops.CreateRun(thread_id=known, params=run, stream=True)):
+            self._session.provider.encode(operation)
 
         async def opening() -> Operation[Run]:
             thread = thread_id

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.errors import ConfigError
 
-__all__ = ("Config", "check_transport", "dashscope_key", "first")
+__all__ = ("Config", "check_headers", "check_transport", "dashscope_key", "first")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -35,6 +35,17 @@ class Config(Struct, frozen=True, kw_only=True):
 def first(given: str | None, variable: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """What was given, else what the environment says; `""` counts as nothing."""
     return given or environ.get(variable) or None
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Headers of the user's own.
+
+    Raises:
+        ConfigError: a name or a value that is no text.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ConfigError(f"the header {name!r} must be a text")
 
 
 def dashscope_key(given: str | None) -> str:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from aiodashassist.core.events import ToolFinished, ToolStarted
+from aiodashassist.core.plain import plain
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import ToolArgumentsError, ToolError, ToolNotFound, ToolTimeout
 from aiodashassist.threads import WorkerThreads
@@ -168,7 +169,10 @@ class Round:
 
 def _written(result: object) -> str:
     """A result as an output: text as it is, anything else as JSON."""
-    text = result if isinstance(result, str) else msgspec.json.encode(result).decode()
+    if isinstance(result, str):
+        text = str.__str__(result)  # also of a class of its own, such as a marked-up text
+    else:
+        text = msgspec.json.encode(result, enc_hook=plain).decode()
     text.encode()  # a lone surrogate cannot travel
     return text
 

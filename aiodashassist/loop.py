@@ -74,6 +74,7 @@ class RunLoop:
         self._reading: asyncio.Task[Event | None] | None = None
         self._posting: asyncio.Task[EventFeed | None] | None = None
         self._submitted: tuple[tuple[ToolCall, ToolOutput], ...] = ()  # by the user, on their way
+        self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
         self._dropped = False
 
@@ -250,10 +251,13 @@ class RunLoop:
 
     async def _last_words(self, *, ended: bool) -> Event | None:
         """What a stream says after its run is at rest: mostly nothing but its end."""
+        now = asyncio.get_running_loop().time()
+        self._leave_at = self._leave_at or now + LINGER
         event = None
         try:
-            async with asyncio.timeout(LINGER):
-                event = await self._read()
+            if now < self._leave_at:
+                async with asyncio.timeout_at(self._leave_at):
+                    event = await self._read()
         except (TransportError, TimeoutError) as error:
             logger.debug("a stream that had said all did not end well: %r", error)
         if event is not None:
@@ -268,7 +272,7 @@ class RunLoop:
         """Done with this stream; another may follow."""
         if self._feed is not None:
             self._feed.close()
-        self._feed = self._reading = None
+        self._feed = self._reading = self._leave_at = None
 
     def _received(self, event: Event) -> Event:
         """Take an event in; what is to be handed out first."""
@@ -278,8 +282,8 @@ class RunLoop:
             self.snapshot.receive(missing)
             self._later.append(event)
         self.snapshot.receive(event)
-        if isinstance(event, ErrorEvent):
-            self._reported = self._session.stream_error(event)
+        if isinstance(event, ErrorEvent) and not self.at_rest:
+            self._reported = self._session.provider.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
         return missing or event

@@ -16,12 +16,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from aiodashassist.config import Config
-from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Request, Response
 from aiodashassist.duties import Duties
 from aiodashassist.errors import (
-    APIError,
     AssistError,
     ConnectError,
     FirstEventTimeout,
@@ -168,7 +166,7 @@ class Session:
             self._raise_error(operation, response)
             return self.provider.decode(operation, response)
         except AssistError as error:
-            _locate(error, operation)
+            self._located(error, operation)
             raise
 
     async def open(self, operation: Operation[Any]) -> Body:
@@ -190,7 +188,7 @@ class Session:
                 response.close()
                 raise
         except AssistError as error:
-            _locate(error, operation)
+            self._located(error, operation)
             raise
         return Body(response, asyncio.get_running_loop().time() - began)
 
@@ -198,7 +196,7 @@ class Session:
         self, operation: Operation[Any], response: aiohttp.ClientResponse
     ) -> None:
         kind = response.headers.get("Content-Type", "")
-        if response.status == 200 and EVENT_STREAM in kind:
+        if response.status == 200 and EVENT_STREAM in kind.lower():
             return
         read = self.config.timeouts.read
         async with _within(read, RequestTimeout, "the answer was not complete within"):
@@ -243,6 +241,7 @@ class Session:
             failure = _translated(error, clocks)
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
+        _tell_when_lost(response)
         if 300 <= response.status < 400:
             response.close()
             raise UnexpectedRedirect(
@@ -279,21 +278,24 @@ class Session:
         if self.provider.unsupported(operation, error):
             self._unsupported.add(type(operation))
             raise self._unsupported_error(operation) from error
-        raise self._scrubbed(error)
+        raise error
 
-    def stream_error(self, event: ErrorEvent) -> APIError:
-        """The exception for an error reported inside a stream."""
-        return self._scrubbed(self.provider.stream_error(event))
-
-    def _scrubbed(self, error: APIError) -> APIError:
-        """The error without the key, should the service have quoted it."""
+    def scrub(self, error: AssistError) -> None:
+        """Take the key out of an error, should the service have quoted it."""
         key = self.config.key
-        if len(key) >= SECRET:
-            error.message = error.message.replace(key, "***")
-            error.args = (error.message,)
-            error.code = error.code.replace(key, "***")
-            error.request_id = error.request_id and error.request_id.replace(key, "***")
-        return error
+        if len(key) < SECRET:
+            return
+        for name, value in vars(error).items():
+            if isinstance(value, str) and name != "text":
+                setattr(error, name, value.replace(key, "***"))
+        error.args = (error.message,)
+
+    def _located(self, error: AssistError, operation: Operation[Any]) -> None:
+        self.scrub(error)
+        error.located(
+            run_id=getattr(operation, "run_id", None),
+            thread_id=getattr(operation, "thread_id", None),
+        )
 
     def _check_supported(self, operation: Operation[Any]) -> None:
         if type(operation) in self._unsupported:
@@ -326,6 +328,24 @@ def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> Assis
     return ours
 
 
+def _tell_when_lost(response: aiohttp.ClientResponse) -> None:
+    """Have a broken connection end its reads.
+
+    When aiohttp's parser gives up in the middle of an answer, or its session is closed, it drops
+    the connection and its timers, and tells nobody who waits for more.
+    """
+    connection = response.connection
+    closed = getattr(connection and connection.protocol, "closed", None)
+    content = response.content
+
+    def lost(_: object) -> None:
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the connection was dropped"))
+
+    if closed is not None:
+        closed.add_done_callback(lost)
+
+
 def _harmless(error: Exception) -> Exception | None:
     """The exception, unless it holds the request's headers, and so the key."""
     return None if isinstance(error, aiohttp.ClientResponseError) else error
@@ -334,7 +354,7 @@ def _harmless(error: Exception) -> Exception | None:
 def _host(location: str) -> str:
     """Where a redirect leads."""
     try:
-        return urlsplit(location).netloc or "the same host"
+        return urlsplit(location).hostname or "the same host"
     except ValueError:
         return "no URL"
 
@@ -356,12 +376,6 @@ def _words(error: Exception) -> str:
     """What a foreign exception says; some say nothing, some too much."""
     said = "" if isinstance(error, aiohttp.ClientResponseError) else str(error)
     return said or type(error).__name__
-
-
-def _locate(error: AssistError, operation: Operation[Any]) -> None:
-    error.located(
-        run_id=getattr(operation, "run_id", None), thread_id=getattr(operation, "thread_id", None)
-    )
 
 
 def _data(body: bytes | None) -> bytes | BytesIO | None:

@@ -66,6 +66,7 @@ class RunStream:
         if self._loop is not None:
             raise LocalProtocolError("a stream can be entered once: ask for a new one")
         self._loop = RunLoop(self._session, self._options.bench, self._options.max_rounds)
+        self._session.duties.opened(self)
         try:
             await self._loop.begin(self._opening)
         except BaseException as error:
@@ -149,7 +150,7 @@ class RunStream:
             raise self._located(LocalProtocolError("the stream was closed before its run's end"))
         error = ending(result, loop.machine.status)
         if error is not None:
-            raise error
+            raise self._located(error)
         return result
 
     async def submit(self, outputs: Sequence[ToolOutput]) -> None:
@@ -205,6 +206,7 @@ class RunStream:
                 work = self._wind_up(loop, tasks, find=find)
                 self._last_duty = self._session.duties.begin(work)
         self._closed = True
+        self._session.duties.closed(self)
         if self._last_duty is not None:
             with anyio.CancelScope(shield=True):
                 await asyncio.wait({self._last_duty})
@@ -243,6 +245,7 @@ class RunStream:
 
     def _located(self, error: AssistError) -> AssistError:
         loop = self._entered
+        self._session.scrub(error)
         return error.located(
             run_id=loop.machine.run_id, thread_id=loop.thread_id, text=loop.snapshot.text
         )

@@ -223,12 +223,20 @@ def handlers(tools: Toolset | Callable[..., Any] | Iterable[object]) -> Toolset:
     if isinstance(tools, Toolset):
         return tools
     joined = Toolset()
-    for item in [tools] if callable(tools) else tools:
+    for item in _listed(tools):
         if not callable(item) and not isinstance(item, Toolset):
             raise InvalidArgument(f"{type(item).__name__} is no function: it cannot be a tool")
         for handler in item if isinstance(item, Toolset) else Toolset(item):
             joined._add(handler)  # noqa: SLF001 (the same house)
     return joined
+
+
+def _listed(tools: Toolset | Callable[..., Any] | Iterable[Any]) -> Iterable[Any]:
+    if isinstance(tools, Toolset) or callable(tools):
+        return [tools]
+    if not isinstance(tools, Iterable):
+        raise InvalidArgument(f"tools must be a list, not {type(tools).__name__}")
+    return tools
 
 
 def declared(tools: Toolset | Callable[..., Any] | Iterable[Any]) -> list[Tool]:
@@ -238,7 +246,7 @@ def declared(tools: Toolset | Callable[..., Any] | Iterable[Any]) -> list[Tool]:
         InvalidArgument: something that cannot be declared.
     """
     found: list[Tool] = []
-    for item in [tools] if isinstance(tools, Toolset) or callable(tools) else tools:
+    for item in _listed(tools):
         if isinstance(item, Toolset):
             found.extend(item.definitions)
         elif isinstance(item, FunctionTool | PluginTool | RagTool | dict):

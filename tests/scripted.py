@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, cast
 
-from aiodashassist import APIError, ErrorEvent, Limits, Timeouts
+from aiodashassist import AssistError, Limits, Timeouts
 from aiodashassist.config import Config
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import CancelRun, CreateRun, Operation, SubmitOutputs
@@ -74,9 +74,8 @@ class ScriptedSession:
             raise self.error
         return Run(id="run_1")
 
-    def stream_error(self, event: ErrorEvent) -> APIError:
-        """As the provider reads it."""
-        return self.provider.stream_error(event)
+    def scrub(self, _error: AssistError) -> None:
+        """There is no key here to be taken out."""
 
     @property
     def submissions(self) -> list[list[str]]:

@@ -14,7 +14,7 @@ NAME = PACKAGE.name
 LAYERS = (
     ("errors",),
     ("core.tooling",),
-    ("core.models", "core.settings", "core.sse", "core.checks", "core.outputs"),
+    ("core.models", "core.settings", "core.sse", "core.checks", "core.outputs", "core.plain"),
     ("core.events", "core.params", "core.result"),
     ("core.operations",),
     ("core.provider", "core.machine", "core.snapshot"),

@@ -12,7 +12,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
     Attributes:
         connect: to get a connection, name look-up and TLS included.
-        read: the silence of an answer that is not a stream.
+        read: the silence of an answer that is not a stream. Only `total` bounds a request whose
+            body the service does not take.
         first_event: from sending a request to its stream's first event.
         idle: between two events of a stream. Comments and pings do not count as events, and the
             time that the caller spends on an event does not count as silence.

@@ -8,6 +8,7 @@ from aiodashassist.core.models import Run, RunStep
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.params import ListParams, RunParams
 from aiodashassist.core.tooling import ToolOutput
+from aiodashassist.errors import InvalidArgument
 from aiodashassist.resources.pages import Paginator
 from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
 from aiodashassist.session import Session
@@ -82,6 +83,8 @@ class Runs:
 
         The answer may still show what was required: go by its status (dashscope.md §3.5).
         """
+        if not isinstance(tool_outputs, Sequence):
+            raise InvalidArgument("tool_outputs must be a list of ToolOutput")
         operation = ops.SubmitOutputs(
             thread_id=thread_id, run_id=run_id, tool_outputs=tuple(tool_outputs)
         )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, TypeAlias, cast
 
+from aiodashassist.core import checks
 from aiodashassist.core.params import RunParams
 from aiodashassist.dispatch import Bench
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
@@ -53,6 +54,7 @@ class Streams:
         if on_exit not in ("cancel", "leave"):
             raise InvalidArgument("on_exit must be 'cancel' or 'leave'")
         rounds = _or(params.get("max_rounds"), limits.max_rounds)
+        checks.whole("max_rounds", rounds, "[0, inf)")
         options = StreamOptions(bench=self._bench(params), max_rounds=rounds, on_exit=on_exit)
         return RunStream(self._session, opening, options)
 
@@ -62,8 +64,7 @@ class Streams:
             return None
         limits = self._session.config.limits
         concurrency = _or(params.get("concurrency"), limits.concurrency)
-        if concurrency < 1:
-            raise InvalidArgument("concurrency must be at least 1")
+        checks.whole("concurrency", concurrency, "[1, inf)")
         return Bench(
             tools=handlers(given),
             threads=self._threads,

@@ -37,7 +37,7 @@ def make_app(desk: Desk, services: Sequence[Service], api_key: str | None) -> we
     app = web.Application(client_max_size=MAX_BODY)
     for service in services:
         handler = _Handler(desk, service, api_key)
-        app.router.add_route("*", service.prefix + "{path:/.*}", handler.answer)
+        app.router.add_route("*", service.prefix + r"{path:/(?s:.*)}", handler.answer)
     return app
 
 
@@ -54,6 +54,9 @@ class _Handler:
             result = self._desk.execute(workspace, operation)
         except Refusal as refusal:
             return self._refused(refusal, request_id)
+        except ConnectionError:
+            logger.debug("the client of request %s left", request_id)
+            return web.Response(status=400)  # which nobody reads
         except Exception:
             logger.exception("request %s failed", request_id)
             return self._refused(Refusal("internal"), request_id)
@@ -69,6 +72,8 @@ class _Handler:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             raise Refusal("too_large") from None
+        except web.RequestPayloadError:
+            raise Refusal("invalid") from None
         path = request.rel_url.raw_path.removeprefix(self._service.prefix)
         operation = self._service.parse(request.method, path, request.query, body)
         return self._service.workspace(headers), operation

@@ -18,6 +18,7 @@ from aiodashassist.core.tooling import (
     RagTool,
     Tool,
     ToolCall,
+    UserAuth,
 )
 from aiodashassist.errors import DecodeError
 
@@ -112,13 +113,19 @@ def read_tools(value: object) -> tuple[Tool, ...]:
 def _tool(item: Mapping[str, Any]) -> Tool:
     kind: Any = {"function": FunctionTool, "rag": RagTool}.get(str(item.get("type")), PluginTool)
     plain = {key: _plain(v) if isinstance(v, Mapping) else v for key, v in _plain(item).items()}
-    if kind is PluginTool and not plain.keys() <= {"type", "description", "auth"}:
-        return dict(item)
+    known = kind is not PluginTool or plain.keys() <= {"type", "description", "auth"}
     try:
-        tool: Tool = msgspec.convert(plain, kind)
+        tool: Tool = msgspec.convert(plain, kind) if known else _odd_tool(item)
     except BROKEN:
         return dict(item)
     return tool
+
+
+def _odd_tool(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool that has more than this library knows; its token is kept out of sight all the same."""
+    if not isinstance(item.get("auth"), Mapping):
+        return dict(item)
+    return {**item, "auth": msgspec.convert(_plain(item["auth"]), UserAuth)}
 
 
 def read_contents(value: object) -> tuple[Content, ...]:

@@ -4,7 +4,7 @@ Everything hangs directly below the base URL. Updates are POST; PATCH and PUT ar
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -13,6 +13,7 @@ import msgspec
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.operations import Operation
+from aiodashassist.core.plain import plain
 from aiodashassist.core.provider import Request
 from aiodashassist.errors import (
     ConfigError,
@@ -179,7 +180,7 @@ def _segment(name: str, value: str) -> str:
 
 def _json(wire: Mapping[str, Any], name: str) -> bytes:
     try:
-        return msgspec.json.encode(wire)
+        return msgspec.json.encode(wire, enc_hook=plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
 
@@ -204,7 +205,9 @@ def _check_content(name: str, value: Any) -> None:
         raise InvalidArgument(f"{name} must not be empty")
 
 
-def _check_messages(_name: str, value: Any) -> None:
+def _check_messages(name: str, value: Any) -> None:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise InvalidArgument(f"{name} must be a list, not {type(value).__name__}")
     for message in value:
         check(message)
 

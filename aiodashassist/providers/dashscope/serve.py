@@ -179,7 +179,7 @@ def _fields(kind: type[Operation[Any]], body: dict[str, Any]) -> dict[str, Any]:
     if "stream" in types:
         fields["stream"] = msgspec.convert(body.get("stream", False), bool)
     if "metadata" in types:
-        routes.check(body)
+        routes.check({"metadata": body.get("metadata")})
         fields["metadata"] = msgspec.convert(body.get("metadata"), dict[str, Any] | None)
     if body.get("thread") is not None and "thread" in types:
         fields["thread"] = _params(ops.CreateThread, types["thread"], body["thread"])
