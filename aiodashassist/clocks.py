@@ -1,9 +1,28 @@
-"""The clocks of a stream: plain timers of the loop, since no scope may stay open between events."""
+"""The clocks: a scope around one call, and plain timers for streams.
+
+No scope may stay open between two events of a stream, so what watches it is a timer of the loop.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
-__all__ = ("Alarm", "SilenceClock")
+from aiodashassist.errors import AssistError
+
+__all__ = ("Alarm", "SilenceClock", "within")
+
+
+@asynccontextmanager
+async def within(seconds: float | None, late: type[AssistError], words: str) -> AsyncIterator[None]:
+    """A time limit whose error is ours: `words` and the seconds; None is no limit."""
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except TimeoutError as error:
+        if not scope.expired():
+            raise
+        raise late(f"{words} {seconds} s") from error
 
 
 class Alarm:

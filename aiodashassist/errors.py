@@ -118,6 +118,13 @@ class AssistError(Exception):
         self.text = self.text if self.text is not None else text
         return self
 
+    def forget(self, secret: str) -> None:
+        """Blot a secret out of everything but `text`, should the service have quoted it."""
+        for name, value in vars(self).items():
+            if isinstance(value, str) and name != "text":
+                setattr(self, name, value.replace(secret, "***"))
+        self.args = (self.message,)
+
 
 def _rebuild(cls: type[AssistError], args: tuple[Any, ...], state: dict[str, Any]) -> AssistError:
     error = cls.__new__(cls, *args)

@@ -5,8 +5,6 @@ clock but the stream's is here, and the key is put on a request here, just befor
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from aiodashassist.clocks import within
 from aiodashassist.config import Config
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Request, Response
@@ -161,7 +160,7 @@ class Session:
             total=None, connect=timeouts.connect, sock_read=timeouts.read
         )
         try:
-            async with _within(timeouts.total, TotalTimeout, "the call took longer than"):
+            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
                 response = await self._exchange(request, clocks)
             self._raise_error(operation, response)
             return self.provider.decode(operation, response)
@@ -180,7 +179,7 @@ class Session:
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         began = asyncio.get_running_loop().time()
         try:
-            async with _within(timeouts.first_event, FirstEventTimeout, "no answer began within"):
+            async with within(timeouts.first_event, FirstEventTimeout, "no answer began within"):
                 response = await self._send(request, clocks)
             try:
                 await self._check_stream(operation, response)
@@ -199,7 +198,7 @@ class Session:
         if response.status == 200 and EVENT_STREAM in kind.lower():
             return
         read = self.config.timeouts.read
-        async with _within(read, RequestTimeout, "the answer was not complete within"):
+        async with within(read, RequestTimeout, "the answer was not complete within"):
             answer = await self._read(response)
         self._raise_error(operation, answer)
         raise RemoteProtocolError(
@@ -282,13 +281,8 @@ class Session:
 
     def scrub(self, error: AssistError) -> None:
         """Take the key out of an error, should the service have quoted it."""
-        key = self.config.key
-        if len(key) < SECRET:
-            return
-        for name, value in vars(error).items():
-            if isinstance(value, str) and name != "text":
-                setattr(error, name, value.replace(key, "***"))
-        error.args = (error.message,)
+        if len(self.config.key) >= SECRET:
+            error.forget(self.config.key)
 
     def _located(self, error: AssistError, operation: Operation[Any]) -> None:
         self.scrub(error)
@@ -304,21 +298,6 @@ class Session:
     def _unsupported_error(self, operation: Operation[Any]) -> UnsupportedOperation:
         name = type(operation).__name__
         return UnsupportedOperation(f"this {self.provider.name} service has no {name}")
-
-
-@asynccontextmanager
-async def _within(
-    seconds: float | None, late: type[AssistError], words: str
-) -> AsyncIterator[None]:
-    """A time limit whose error is ours; never open across a yield to the user."""
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
-            yield
-    except TimeoutError as error:
-        if not scope.expired():
-            raise
-        raise late(f"{words} {seconds} s") from error
 
 
 def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:

@@ -1,6 +1,7 @@
 """The client: how it is built, and the one call for the common case."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from aiodashassist import (
     ToolFinished,
     ToolOutput,
     Toolset,
+    UnsupportedParameter,
     tool,
 )
 from aiodashassist.server import LocalServer
@@ -162,8 +164,88 @@ async def test_a_stream_on_a_new_thread_calls_tools(client: DashScope, assistant
 
 
 @pytest.mark.parametrize(
+    "options",
+    [{"temperature": 9}, {"thought_instructions": "x"}, {"assistant_id": ""}, {"content": ""}],
+)
+async def test_what_cannot_be_asked_leaves_nothing_behind(
+    client: DashScope, assistant_id: str, options: dict[str, object]
+) -> None:
+    """A run that cannot be asked for is refused before its message is sent."""
+    thread = await client.threads.create()
+    given: dict[str, Any] = {"content": "hi", "assistant_id": assistant_id, **options}
+    with pytest.raises((InvalidArgument, UnsupportedParameter)):
+        await client.ask(thread_id=thread.id, **given)
+
+    assert (await client.threads.messages.list(thread.id)).data == ()
+
+
+async def test_texts_of_a_class_of_their_own_are_texts(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Marked-up texts and the like can be asked, and given by tools, alone and inside."""
+
+    class Marked(str):
+        """A text with more to it."""
+
+        __slots__ = ()
+
+    @tool
+    async def mark() -> str:
+        """Give a marked text."""
+        return Marked("甲")
+
+    @tool
+    async def marks() -> dict[str, str]:
+        """Give one inside."""
+        return {"k": Marked("乙")}
+
+    question = Marked("/call mark\n/call marks")
+    result = await client.ask(question, assistant_id=assistant_id, tools=[mark, marks])
+
+    assert result.text == 'mark -> 甲\nmarks -> {"k":"乙"}'
+
+
+async def test_closing_the_client_closes_its_streams(server: LocalServer) -> None:
+    """A stream that nobody closed is closed with the client, and its run is cancelled."""
+    client = server.client(DashScope)
+    made = await client.assistants.create(model="m")
+    stream = client.stream("/say x\n/wait 30", assistant_id=made.id)
+    await stream.__aenter__()
+    await anext(stream)
+    run = stream.snapshot.run
+    assert run is not None
+    await client.close()
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+    async with server.client(DashScope) as other:
+        read = await other.threads.runs.retrieve(run.thread_id or "", run.id)
+    assert read.status == "cancelled"
+
+
+async def test_a_close_that_is_cancelled_still_closes(server: LocalServer) -> None:
+    """Cancelled while it waits for its duties, the client's connections are closed all the same."""
+    client = server.client(DashScope)
+    await client.assistants.list()
+    client._session.duties.begin(asyncio.Event().wait())  # type: ignore[arg-type]
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+
+    assert client._pool._http is not None
+    assert client._pool._http.closed
+    await client._session.duties.finish(0)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"max_rounds": "x", "tools": [get_weather]}, "max_rounds"),
+        ({"concurrency": 1.5, "tools": [get_weather]}, "concurrency"),
+        ({"tools": 5}, "tools must be a list"),
         ({"concurrency": 0, "tools": [get_weather]}, "concurrency"),
         ({"on_exit": "explode"}, "on_exit"),
         ({"tools": ["get_weather"]}, "no function"),

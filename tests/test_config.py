@@ -1,6 +1,7 @@
 """Where the key comes from, and that it does not travel in the clear."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,13 @@ def test_plain_http_can_be_allowed() -> None:
     """`allow_http=True` is the caller's decision."""
     check_transport("http://example.org", allow_http=True)
     DashScope("sk-x", base_url="http://example.org", allow_http=True)
+
+
+def test_headers_must_be_texts() -> None:
+    """A header that cannot be sent is a ConfigError when the client is built."""
+    headers: Any = {"X": 1}
+    with pytest.raises(ConfigError, match="'X'"):
+        DashScope("sk-x", headers=headers)
 
 
 def test_what_is_given_wins_over_the_environment() -> None:

@@ -431,3 +431,59 @@ async def test_requests_are_sent_exactly_once() -> None:
                 await client.threads.create()
 
     assert len(calls) == 1
+
+
+async def slowly(request: Received, writer: Writer, pieces: list[bytes]) -> None:
+    """Write pieces one after the other, each in a packet of its own, and then be silent."""
+    del request
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0.02)
+    await asyncio.Event().wait()
+
+
+def in_pieces(*pieces: bytes) -> Any:
+    """An answer that comes piece by piece, and does not end."""
+    return lambda request, writer: slowly(request, writer, list(pieces))
+
+
+@pytest.mark.parametrize("operation", [OPERATION, RUN])
+async def test_an_answer_that_cannot_be_read_further_ends_at_once(operation: Any) -> None:
+    """A chunk that is none, in mid-answer, is an error and not a silence without end."""
+    answer = in_pieces(STREAM if operation is RUN else head(), chunk(b"data"), b"ZZZ\r\n")
+    error = await asyncio.wait_for(failure(answer, operation), 10)
+
+    assert isinstance(error, TransportError)
+
+
+async def test_closing_the_client_ends_what_others_wait_for() -> None:
+    """A call under way in another task ends with an error of ours when the client is closed."""
+    async with RawServer(in_pieces(head(length=100) + b'{"id"')) as server:
+        client = made(server.url)
+        call = asyncio.create_task(client.threads.retrieve("t"))
+        await asyncio.sleep(0.1)
+        await client.close()
+        with pytest.raises(TransportError):
+            await asyncio.wait_for(call, 5)
+
+
+async def test_a_media_type_has_no_case() -> None:
+    """`Text/Event-Stream` is an event stream."""
+    async with (
+        RawServer(answering(head(kind="Text/Event-Stream"), chunk(b"data:1\n\n"), END)) as server,
+        made(server.url) as client,
+    ):
+        body = await session_of(client).open(RUN)
+        assert await body.read() == b"data:1\n\n"
+        body.close()
+
+
+async def test_the_key_is_in_no_protocol_error() -> None:
+    """A service that puts the key into a header or a redirect does not get it printed."""
+    kind = answering(whole(b"x", kind=KEY))
+    redirect = f"HTTP/1.1 302 Found\r\nLocation: http://u:{KEY}@h/{KEY}\r\n\r\n".encode()
+    errors = [await failure(kind, RUN), await failure(answering(redirect))]
+
+    assert all(KEY not in f"{error} {error!r}" for error in errors)
+    assert [type(error) for error in errors] == [RemoteProtocolError, UnexpectedRedirect]

@@ -30,6 +30,7 @@ from aiodashassist import (
     RunCancelled,
     RunEvent,
     RunExpired,
+    RunFailed,
     RunIncomplete,
     ServerError,
     StreamInterrupted,
@@ -717,6 +718,64 @@ async def test_a_closing_done_is_not_required_and_a_lingering_stream_is_left() -
         result = await asyncio.wait_for(stream.result(), 5)
 
     assert result.text == "so far"
+
+
+async def rested(request: Received, writer: Writer, *frames: bytes) -> None:
+    """These frames, and then a named heartbeat for ever; an end for whoever submits."""
+    if "submit" in request.line:
+        writer.write(STREAM + chunk(BEGIN + DELTA + DONE) + END)
+        return
+    writer.write(STREAM + b"".join(chunk(frame) for frame in frames))
+    while True:
+        writer.write(chunk(b"event: ping\ndata: {}\n\n"))
+        await writer.drain()
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("frames", [(BEGIN, DELTA, DONE), (BEGIN, CALL)])
+async def test_heartbeats_after_the_end_do_not_hold_it(frames: tuple[bytes, ...]) -> None:
+    """A stream that has said all is left although it goes on beating; outputs are sent."""
+
+    async def answer(request: Received, writer: Writer) -> None:
+        await rested(request, writer, *frames)
+
+    async with (
+        RawServer(answer) as raw,
+        DashScope("sk-x", base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a", tools=[echo]) as stream,
+    ):
+        result = await asyncio.wait_for(stream.result(), 10)
+
+    assert result.text == "so far"
+
+
+async def test_an_error_after_the_end_does_not_hide_it() -> None:
+    """A run that is known to have failed is RunFailed, whatever the stream says after it."""
+    failed = b'event:thread.run.failed\ndata:{"id":"run_1","last_error":{"code":"c"}}\n\n'
+    data = b'event:error\ndata:{"code":"InternalError","message":"x"}\n\n'
+    async with (
+        RawServer(answering(STREAM, chunk(BEGIN + failed + data), END)) as raw,
+        DashScope("sk-x", base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a") as stream,
+    ):
+        with pytest.raises(RunFailed):
+            await stream.result()
+
+
+async def test_a_key_in_a_last_error_is_not_shown() -> None:
+    """A service that quotes the key in a run's last error does not get it printed."""
+    key = "sk-very-secret-0123456789"
+    last = b'{"code":"c","message":"bad %b"}' % key.encode()
+    failed = b'event:thread.run.failed\ndata:{"id":"run_1","last_error":%b}\n\n' % last
+    async with (
+        RawServer(answering(STREAM, chunk(BEGIN + failed), END)) as raw,
+        DashScope(key, base_url=raw.url) as client,
+        client.threads.runs.stream("t", assistant_id="a") as stream,
+    ):
+        with pytest.raises(RunFailed, match=r"bad \*\*\*") as caught:
+            await stream.result()
+
+    assert key not in repr(caught.value)
 
 
 async def pinging(_request: Received, writer: Writer) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Callable
 __all__ = ("growth",)
 
 
-def growth(work: Callable[[int], object], size: int, rounds: int = 7) -> float:
-    """How many times longer the work of twice the size takes; the best of several rounds each."""
-    small, large = [], []
+def growth(work: Callable[[int], object], size: int, rounds: int = 15) -> float:
+    """How many times longer the work of twice the size takes, by the quietest of several rounds.
+
+    The two sizes of a round are measured one right after the other, since a machine that is busy
+    with something else is busy for longer than that.
+    """
     gc.disable()
     try:
-        for _ in range(rounds):
-            small.append(_seconds(work, size))
-            large.append(_seconds(work, 2 * size))
+        return min(1 / _seconds(work, size) * _seconds(work, 2 * size) for _ in range(rounds))
     finally:
         gc.enable()
-    return min(large) / min(small)
 
 
 def _seconds(work: Callable[[int], object], size: int) -> float:

@@ -169,6 +169,14 @@ async def test_the_other_providers_parameters_are_refused(params: Any) -> None:
             await client.threads.runs.create("t", assistant_id="a", **params)
 
 
+async def test_outputs_must_be_a_list() -> None:
+    """What is no list is InvalidArgument."""
+    outputs: Any = 5
+    async with DashScope("sk-x") as client:
+        with pytest.raises(InvalidArgument, match="tool_outputs"):
+            await client.threads.runs.submit_tool_outputs("t", "r", tool_outputs=outputs)
+
+
 async def test_a_run_needs_an_assistant() -> None:
     """An empty assistant id is InvalidArgument."""
     async with DashScope("sk-x") as client:

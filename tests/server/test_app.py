@@ -68,6 +68,38 @@ async def test_a_missing_key_and_a_wrong_key_are_told_apart() -> None:
                 await client.assistants.list()
 
 
+async def test_a_body_that_cannot_be_decoded_is_refused(server: LocalServer) -> None:
+    """A body that is not what its encoding says is 400; unknown fields of an update are ignored."""
+    status, answer = await asked(server, "POST", "/threads", b"abc", **{"Content-Encoding": "gzip"})
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+    status, answer = await asked(server, "POST", "/threads/t/runs/r", {"messages": 5})
+    assert (status, answer["code"]) == (400, "InvalidParameter")
+
+
+async def test_an_id_with_a_line_break_is_an_id(server: LocalServer) -> None:
+    """Whatever stands in a path is answered by the service, not by its framework."""
+    status, answer = await asked(server, "GET", "/threads/a%0Ab")
+
+    assert (status, answer["message"][:20]) == (400, "The specified thread")
+
+
+async def test_a_client_that_leaves_in_mid_body_is_no_fault(
+    server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request cut off inside its body leaves no error in the log."""
+    host, port = server.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /api/v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n")
+    writer.write(b"Content-Length: 100\r\n\r\n{")
+    await writer.drain()
+    await asyncio.sleep(0.05)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.05)
+
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_workspaces_are_isolated(server: LocalServer) -> None:
     """What is made in one workspace is not found in another (§1.4)."""
     async with (

@@ -439,3 +439,17 @@ def test_what_is_no_object_is_a_decode_error(data: object) -> None:
     """An object is asked for: a list, a text or nothing is told by name."""
     with pytest.raises(DecodeError, match="Thread"):
         codec.model(Thread, data)
+
+
+def test_a_token_is_out_of_sight_in_a_tool_of_unknown_shape() -> None:
+    """A plugin that has more than is known stays a dict; its token is in no repr."""
+    wire = {"type": "plug", "auth": {"type": "user_http", "user_token": "T-123"}, "more": 1}
+    (tool,) = codec.read_tools([wire])
+
+    assert isinstance(tool, dict)
+    assert tool["more"] == 1
+    assert tool["auth"].user_token == "T-123"
+    assert "T-123" not in repr(codec.model(Assistant, {"id": "a", "tools": [wire]}))
+    assert codec.read_tools([{"type": "plug", "auth": {"odd": 1}, "more": 1}]) == (
+        {"type": "plug", "auth": {"odd": 1}, "more": 1},
+    )

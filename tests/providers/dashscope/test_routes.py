@@ -527,3 +527,21 @@ def test_a_region_without_a_host_is_a_config_error(
     """An unknown region, and one that needs a workspace and has none, are refused."""
     with pytest.raises(ConfigError, match=says):
         routes.base_url(region, workspace)
+
+
+@pytest.mark.parametrize("messages", [5, "text", {"role": "user"}])
+def test_messages_must_be_a_list(messages: Any) -> None:
+    """What is no list of messages is told by name."""
+    with pytest.raises(InvalidArgument, match="messages must be a list"):
+        routes.encode(ops.CreateThread(params={"messages": messages}))
+
+
+def test_texts_of_a_class_of_their_own_are_written() -> None:
+    """A marked-up text travels as the text it is."""
+
+    class Marked(str):
+        __slots__ = ()
+
+    request = routes.encode(ops.CreateMessage(thread_id="t", params={"content": Marked("甲")}))
+
+    assert request.body == '{"content":"甲"}'.encode()
