@@ -44,7 +44,7 @@ def test_the_program_with_a_tool_runs_as_it_stands() -> None:
 
     expected = "[get_weather gave 杭州: 晴, 24 °C]\nget_weather -> 杭州: 晴, 24 °C"
     assert (done.stdout, done.stderr) == (expected, "")
-    assert len([line for line in program.splitlines() if line.strip()]) <= 30
+    assert len([line for line in program.splitlines() if line.strip()]) <= 20
 
 
 async def test_our_loop_does_what_the_vendors_does(
