@@ -59,8 +59,11 @@ async def silent(_request: Received, _writer: Writer) -> None:
 async def _read_all(session: Session) -> None:
     """Open a stream and read it to its end."""
     body = await session.open(RUN)
-    while await body.read():
-        pass
+    try:
+        while await body.read():
+            pass
+    finally:
+        body.close()
 
 
 async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> AssistError:
