@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
-from weakref import WeakSet
 
 __all__ = ("Duties",)
 
@@ -20,7 +19,7 @@ class Duties:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
-        self._open: WeakSet[Closable] = WeakSet()
+        self._open: set[Closable] = set()
 
     def opened(self, stream: Closable) -> None:
         """A stream was opened: finishing closes it."""

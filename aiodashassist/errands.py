@@ -4,7 +4,7 @@ Plain tasks, in no group: whoever begins them need not be the one who waits, or 
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
 __all__ = ("Errands",)
@@ -43,9 +43,9 @@ class Errands:
         if self._interrupted is not None and not self._interrupted.done():
             self._interrupted.set_result(None)
 
-    def cancel(self, spare: asyncio.Task[Any] | None = None) -> set[asyncio.Task[Any]]:
-        """Cancel all but one; those to wait for."""
-        cancelled = {task for task in self._tasks if task is not spare}
+    def cancel(self, spared: Collection[asyncio.Task[Any] | None] = ()) -> set[asyncio.Task[Any]]:
+        """Cancel all but some; those to wait for."""
+        cancelled = {task for task in self._tasks if task not in spared}
         for task in cancelled:
             task.cancel()
         return cancelled

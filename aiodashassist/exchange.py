@@ -15,7 +15,7 @@ Opening: TypeAlias = Callable[[], Awaitable[Operation[Run]]]
 
 
 class Exchange:
-    """Opens a run's streams; all that it opened is closed when it hangs up, taken up or not.
+    """Opens a run's streams; what is open is closed when it hangs up, taken up or not.
 
     Attributes:
         reopens: whether the provider goes on with a new stream after a round of tools.
@@ -28,7 +28,7 @@ class Exchange:
         self.asked = False
         self.thread_id: str | None = None
         self._session = session
-        self._opened: list[EventFeed] = []
+        self._feed: EventFeed | None = None  # the newest
         self._hung_up = False
 
     async def begin(self, opening: Opening) -> EventFeed:
@@ -46,16 +46,16 @@ class Exchange:
         return None
 
     def hang_up(self) -> None:
-        """Close every stream, also one that is only about to open."""
+        """Close the stream, also one that is only about to open."""
         self._hung_up = True
-        for feed in self._opened:
-            feed.close()
+        if self._feed is not None:
+            self._feed.close()
 
     async def _open(self, operation: Operation[Run]) -> EventFeed:
         body = await self._session.open(operation)
         config = self._session.config
         feed = EventFeed(body, self._session.provider.reader(), config.timeouts, config.limits)
-        self._opened = [feed]  # the one before it has ended: that is why there is another
+        self._feed = feed  # the loop has left the one before it
         if self._hung_up:
             feed.close()
         return feed

@@ -26,7 +26,13 @@ from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.dispatch import Bench, Round
 from aiodashassist.errands import Errands
-from aiodashassist.errors import AssistError, StreamInterrupted, TotalTimeout, TransportError
+from aiodashassist.errors import (
+    AssistError,
+    DecodeError,
+    StreamInterrupted,
+    TotalTimeout,
+    TransportError,
+)
 from aiodashassist.exchange import Exchange, Opening
 from aiodashassist.feed import EventFeed
 from aiodashassist.session import Session
@@ -76,7 +82,7 @@ class RunLoop:
         self._submitted: tuple[tuple[ToolCall, ToolOutput], ...] = ()  # by the user, on their way
         self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
-        self._dropped = False
+        self._stopped = False
 
     @property
     def at_rest(self) -> bool:
@@ -116,6 +122,7 @@ class RunLoop:
 
     async def submit(self, outputs: Sequence[ToolOutput]) -> None:
         """Answer the `pending_calls`; they stay pending where their outputs do not arrive."""
+        self._check()
         calls = self.pending_calls
         answers = match_outputs(calls, outputs)
         self._submitted = tuple(zip(calls, answers, strict=True))
@@ -123,15 +130,32 @@ class RunLoop:
         self.pending_calls, self._ended = (), False
         await self._delivered()
 
-    def cancelled(self, run: Run) -> None:
-        """The run was cancelled; where no stream is open that could say so, say it here."""
-        if not (self._round or self._posting or self.pending_calls):
+    def was_cancelled(self, run: Run) -> None:
+        """The run was cancelled: its calls are nobody's any more.
+
+        A provider that reopens has no stream to say so while calls wait, so it is said here; the
+        other says it on the stream that is open.
+        """
+        action = self.machine.next_action()
+        if isinstance(action, Finished) or not (action or self._round or self._posting):
             return
+        self._drop_round()
+        if action is not None:
+            self.machine.answered()
+        self.pending_calls, self._ended = (), False
         if self._exchange.reopens:
+            if self._feed is not None:
+                self._feed.close()
             self._later.append(self._received(RunEvent(status="cancelled", run=run)))
-        if self.pending_calls:
-            self.pending_calls, self._ended = (), False
+        elif self._feed is not None:
+            self._feed.bear_silence(patient=False)
         self._errands.interrupt()
+
+    def _drop_round(self) -> None:
+        """End a round that nobody waits for; its outputs are not sent."""
+        if self._round is not None:
+            self._errands.adopt(self._round.cancel())
+        self._round, self._posting, self._submitted = None, None, ()
 
     async def find_run(self) -> None:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
@@ -140,30 +164,34 @@ class RunLoop:
                 self._feed = await self._opening
                 self.thread_id = self._exchange.thread_id
             while self.machine.run_id is None and self._feed is not None:
-                event = await self._feed.next()
+                reading = self._reading or self._errands.begin(self._feed.next())
+                self._reading = None
+                event = await reading
                 if event is None:
                     return
                 self._received(event)
         except AssistError as error:
             logger.debug("left before the run was known: %r", error)
 
-    def drop(self) -> None:
-        """Drop the connection, stop the clocks, and wake whoever reads; without waiting."""
-        self._dropped = True
+    def stop(self) -> None:
+        """Nobody may read on, but for `find_run`; whoever waits is woken."""
+        self._stopped = True
         self._alarm.stop()
-        if self._opening is not None:
-            self._opening.cancel()
-        self._exchange.hang_up()
         self._errands.interrupt()
 
-    def cancel_tasks(self) -> set[asyncio.Task[Any]]:
+    def drop(self) -> None:
+        """Stop, and drop the connection; at once, without waiting."""
+        self.stop()
+        self._exchange.hang_up()
+
+    def cancel_tasks(self, *, find: bool) -> set[asyncio.Task[Any]]:
         """Cancel whatever still runs for this loop; the tasks to wait for.
 
-        A request for a run that is on its way is not cancelled: its run could not be found.
+        With `find`, what is needed to find the run is spared.
         """
-        if self._round is not None:
-            self._errands.adopt(self._round.cancel())
-        return self._errands.cancel(spare=self._opening if self._exchange.asked else None)
+        self._drop_round()
+        spared = {self._opening, self._reading} if find else set()
+        return self._errands.cancel(spared)
 
     async def _step(self) -> Event | None:
         """Do the next thing; an event to hand out, or None to look again."""
@@ -202,8 +230,7 @@ class RunLoop:
             self.snapshot.receive(done)
             return done
         if isinstance(self.machine.next_action(), Finished):
-            self._errands.adopt(round_.cancel())  # the run ended without waiting for them
-            self._round = self._posting = None
+            self._drop_round()  # the run ended without waiting for them
             return None
         if round_.finished and self._posting is None:
             if self._exchange.reopens and self._feed is not None:
@@ -243,10 +270,16 @@ class RunLoop:
     async def _read(self) -> Event | None:
         """The next event of the stream, from the read that is under way if there is one."""
         if self._reading is None:
-            return await self._feed.next() if self._feed is not None else None
-        while not self._reading.done():
-            await self._wait({self._reading})
-        reading, self._reading = self._reading, None
+            if self._feed is None:
+                return None
+            if self.machine.run_id is not None:
+                return await self._feed.next()
+            # A task, until the run is known: whoever closes then reads on (`find_run`).
+            self._reading = self._errands.begin(self._feed.next())
+        reading = self._reading
+        while not reading.done():
+            await self._wait({reading})
+        self._reading = None
         return reading.result()
 
     async def _last_words(self, *, ended: bool) -> Event | None:
@@ -258,13 +291,11 @@ class RunLoop:
             if now < self._leave_at:
                 async with asyncio.timeout_at(self._leave_at):
                     event = await self._read()
-        except (TransportError, TimeoutError) as error:
+        except (TransportError, DecodeError, TimeoutError) as error:
             logger.debug("a stream that had said all did not end well: %r", error)
         if event is not None:
             return self._received(event)
         self._leave_feed()
-        if ended:
-            self._alarm.stop()
         self._ended = ended
         return None
 
@@ -286,6 +317,8 @@ class RunLoop:
             self._reported = self._session.provider.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
+        if isinstance(self.machine.next_action(), Finished):
+            self._alarm.stop()
         return missing or event
 
     def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[EventFeed | None]:
@@ -301,9 +334,12 @@ class RunLoop:
     async def _delivered(self) -> None:
         """Wait until the outputs have arrived; where that opens a new stream, read that one."""
         if self._posting is not None:
-            while not self._posting.done():
-                await self._wait({self._posting})
-            posting, self._posting = self._posting, None
+            posting = self._posting
+            while not posting.done():
+                await self._wait({posting})
+                if self._posting is not posting:
+                    return  # the run was cancelled meanwhile
+            self._posting = None
             submitted, self._submitted = self._submitted, ()
             try:
                 feed = posting.result()
@@ -332,5 +368,5 @@ class RunLoop:
         if self._alarm.bell.done():
             total = self._session.config.timeouts.total
             raise TotalTimeout(f"the run took longer than {total} s")
-        if self._dropped:
+        if self._stopped:
             raise StreamInterrupted("the stream was closed")

@@ -317,12 +317,15 @@ def _tell_when_lost(response: aiohttp.ClientResponse) -> None:
     closed = getattr(connection and connection.protocol, "closed", None)
     content = response.content
 
-    def lost(_: object) -> None:
+    def lost(closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # seen: it is told by the read
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the connection was dropped"))
 
     if closed is not None:
         closed.add_done_callback(lost)
+        content.on_eof(lambda: closed.remove_done_callback(lost) and None)
 
 
 def _harmless(error: Exception) -> Exception | None:

@@ -108,7 +108,10 @@ class RunStream:
         except AssistError as error:
             if self._closed:  # by another task, while this one was reading
                 raise StopAsyncIteration from None
-            self._failed(error)
+            if loop.pending_calls:  # their outputs did not arrive, and can be sent again
+                self._located(error)
+            else:
+                self._failed(error)
             raise
         finally:
             self._busy = False
@@ -186,7 +189,7 @@ class RunStream:
         run = await self._session.call(
             CancelRun(thread_id=loop.thread_id or "", run_id=loop.machine.run_id)
         )
-        loop.cancelled(run)
+        loop.was_cancelled(run)
         return run
 
     async def close(self) -> None:
@@ -197,11 +200,12 @@ class RunStream:
         """
         loop = self._loop
         if not self._closed and loop is not None:
-            # A run is only known by its first event; nobody else may be reading for it.
-            find = loop.to_be_found and self._options.on_exit == "cancel" and not self._busy
-            if not find:
+            find = loop.to_be_found and self._options.on_exit == "cancel"
+            if find:  # a run is only known by its first event
+                loop.stop()
+            else:
                 loop.drop()
-            tasks = loop.cancel_tasks()
+            tasks = loop.cancel_tasks(find=find)
             if tasks or find or self._must_cancel(loop):
                 work = self._wind_up(loop, tasks, find=find)
                 self._last_duty = self._session.duties.begin(work)

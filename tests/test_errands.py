@@ -64,7 +64,7 @@ async def test_cancelling_spares_one_and_takes_in_those_of_others() -> None:
     spared, other = errands.begin(endless()), errands.begin(endless())
     adopted = asyncio.create_task(endless())
     errands.adopt([adopted])
-    cancelled = errands.cancel(spare=spared)
+    cancelled = errands.cancel({spared, None})
     await asyncio.wait(cancelled)
 
     assert cancelled == {other, adopted}

@@ -58,10 +58,10 @@ class Snapshot:
                 self.called(call, output.output)
 
     def missing(self, event: MessageEvent) -> MessageDelta | None:
-        """The text of an ended message that its deltas left out; None where nothing is missing."""
+        """The text of a message that its deltas left out; None where nothing is missing."""
         message = event.message
         had = "".join(self._parts.get(message.id, ()))
-        if event.status == "in_progress" or not message.text.startswith(had):
+        if not message.text.startswith(had):
             return None
         rest = message.text[len(had) :]
         return MessageDelta(message_id=message.id, text=rest) if rest else None
