@@ -70,7 +70,7 @@ class RunLoop:
         self._bench = bench
         self._max_rounds = max_rounds
         self._exchange = Exchange(session)
-        self._alarm = Alarm(session.config.timeouts.total, self._exchange.hang_up)
+        self._alarm = Alarm(session.config.timeouts.total, self._overdue)
         self._errands = Errands()
         self._reported: AssistError | None = None  # by an error frame, after it was handed out
         self._later: deque[Event] = deque()  # to be handed out before anything else is read
@@ -361,6 +361,11 @@ class RunLoop:
         """Until one of them is done or something happened; cancels none of them."""
         await self._errands.wait({*waits, self._alarm.bell})
         self._check()
+
+    def _overdue(self) -> None:
+        """The total time is over; a run that is not known yet has still to be found."""
+        if self.machine.run_id is not None:
+            self._exchange.hang_up()
 
     def _check(self) -> None:
         if self._reported is not None:

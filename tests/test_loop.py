@@ -14,12 +14,14 @@ from aiodashassist import (
     BadRequest,
     IdleTimeout,
     MessageDelta,
+    RunCancelled,
     RunEvent,
     StreamInterrupted,
     ToolFinished,
     ToolOutput,
     Toolset,
     ToolStarted,
+    TotalTimeout,
 )
 from aiodashassist.dispatch import Bench
 from aiodashassist.stream import RunStream, StreamOptions
@@ -216,6 +218,101 @@ async def test_cancelling_while_tools_work_is_told_by_the_stream() -> None:
 
     assert [event.name for event in rest] == ["thread.run.cancelled"]
     assert session.submissions == []
+
+
+async def test_total_before_the_first_event_still_cancels_the_run() -> None:
+    """A run whose first event comes too late is found when the block is left, and cancelled."""
+    session = ScriptedSession(total=0.02)
+    first = run_frame("in_progress")
+    asyncio.get_running_loop().call_later(0.05, session.body.feed, first)
+    with pytest.raises(TotalTimeout):
+        async with stream_of(session) as stream:
+            await stream.result()
+
+    assert session.cancelled
+
+
+async def test_closing_while_another_task_waits_for_the_first_event_cancels_the_run() -> None:
+    """Whoever closes reads on until the run is known; whoever read before is let go."""
+    session = ScriptedSession()
+    stream = stream_of(session)
+    await stream.__aenter__()
+    reading = asyncio.create_task(anext(stream, None))
+    await asyncio.sleep(0.01)
+    closing = asyncio.create_task(stream.close())
+    assert await asyncio.wait_for(reading, 5) is None
+    session.body.feed(run_frame("in_progress"))
+    await asyncio.wait_for(closing, 5)
+
+    assert session.cancelled
+
+
+async def test_outputs_of_a_cancelled_run_are_not_sent() -> None:
+    """A tool that is done between the cancel and the event that tells of it is not submitted."""
+    session = ScriptedSession()
+    gate = asyncio.Event()
+
+    async def wait() -> str:
+        """Wait for the gate."""
+        await gate.wait()
+        return "through"
+
+    session.body.feed(run_frame("requires_action", "wait"))
+    async with stream_of(session, wait) as stream:
+        await anext(stream)
+        assert isinstance(await anext(stream), ToolStarted)
+        await stream.cancel()
+        gate.set()
+        await asyncio.sleep(0.01)
+        session.body.feed(run_frame("cancelled"), b"")
+        rest = [event async for event in stream]
+
+    assert session.submissions == []
+    assert [event.name for event in rest] == ["thread.run.cancelled"]
+
+
+async def test_pending_calls_of_a_cancelled_run_are_nobodys() -> None:
+    """On a stream that stays open the iteration goes on to the event that tells of the cancel."""
+    session = ScriptedSession()
+    session.body.feed(run_frame("requires_action", "a"))
+    async with stream_of(session) as stream:
+        async for _ in stream:
+            pass
+        await stream.cancel()
+        assert stream.pending_calls == ()
+        session.body.feed(run_frame("cancelled"), b"")
+        with pytest.raises(RunCancelled):
+            await stream.result()
+
+
+async def test_outputs_after_the_total_time_are_not_sent() -> None:
+    """The calls stay pending, and the run that waits for its user is not cancelled."""
+    session = ScriptedSession(total=0.02)
+    session.body.feed(run_frame("requires_action", "a"))
+    async with stream_of(session) as stream:
+        async for _ in stream:
+            pass
+        await asyncio.sleep(0.05)
+        with pytest.raises(TotalTimeout):
+            await stream.submit([ToolOutput(output="late")])
+        assert len(stream.pending_calls) == 1
+
+    assert session.submissions == []
+    assert not session.cancelled
+
+
+async def test_a_run_that_ended_in_time_is_not_overdue() -> None:
+    """The total time ends with the run's last event, however long the caller looks at it."""
+    session = ScriptedSession(total=0.05)
+    session.body.feed(run_frame("in_progress"), run_frame("completed"))
+    async with stream_of(session) as stream:
+        await anext(stream)
+        await anext(stream)
+        await asyncio.sleep(0.1)
+        session.body.feed(b"event:thread.run.queued\ndata:{broken\n\n", b"")
+        result = await stream.result()
+
+    assert result.run.status == "completed"
 
 
 async def test_a_refused_submission_ends_the_stream() -> None:

@@ -1,6 +1,7 @@
 """The session: what leaves, what comes back, and what every failure becomes."""
 
 import asyncio
+import gc
 import json
 import pickle
 import ssl
@@ -469,6 +470,39 @@ async def test_closing_the_client_ends_what_others_wait_for() -> None:
         await client.close()
         with pytest.raises(TransportError):
             await asyncio.wait_for(call, 5)
+
+
+async def test_a_kept_connection_collects_nothing() -> None:
+    """Many calls on one connection leave nothing behind on it."""
+    answer = answering(head() + chunk(THREAD), END)
+    async with RawServer(answer) as server, made(server.url) as client:
+        for _ in range(20):
+            await client.threads.retrieve("t")
+        connector: Any = session_of(client).pool.http().connector
+        (kept,) = connector._conns.values()
+        protocol = kept[0][0]
+        assert len(kept) == 1
+        assert len(protocol.closed._callbacks or []) == 0
+
+
+async def test_a_reset_is_told_once() -> None:
+    """A connection that is reset is our error, and no other line in the loop's log."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+
+    async def reset(_request: Received, writer: Writer) -> None:
+        writer.write(STREAM + chunk(b"data:1\n\n"))
+        await writer.drain()
+        await asyncio.sleep(0.02)
+        writer.transport.abort()
+
+    async with RawServer(reset) as server, made(server.url) as client:
+        with pytest.raises(StreamInterrupted):
+            await _read_all(session_of(client))
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert told == []
 
 
 async def test_a_media_type_has_no_case() -> None:

@@ -1,6 +1,7 @@
 """Streams against the local server on a real socket, and against servers that misbehave."""
 
 import asyncio
+import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -494,6 +495,88 @@ async def test_cancelling_while_calls_wait_ends_with_the_event(
 
     assert isinstance(events[-1], RunEvent)
     assert events[-1].status == "cancelled"
+
+
+@pytest.mark.parametrize("tools", [True, False])
+async def test_cancelling_on_seeing_that_calls_wait_runs_none(
+    client: DashScope, assistant_id: str, tools: bool
+) -> None:
+    """A cancel in answer to `requires_action`, twice even: no tool runs, `cancelled` comes once."""
+    given = [echo] if tools else None
+    question = '/call echo {"text": "a"}'
+    async with client.stream(question, assistant_id=assistant_id, tools=given) as stream:
+        events = []
+        async for event in stream:
+            events.append(event)
+            if isinstance(event, RunEvent) and event.status == "requires_action":
+                await stream.cancel()
+                await stream.cancel()
+        with pytest.raises(RunCancelled):
+            await stream.result()
+
+    statuses = [event.status for event in events if isinstance(event, RunEvent)]
+    assert statuses[-2:] == ["requires_action", "cancelled"]
+    assert not [event for event in events if isinstance(event, ToolStarted)]
+    assert stream.pending_calls == ()
+
+
+async def test_a_submission_that_was_cancelled_and_failed_can_be_made_again(
+    client: DashScope, assistant_id: str
+) -> None:
+    """The iteration tells that it failed; after another submission it goes on."""
+    async with client.stream("/call a", assistant_id=assistant_id, tools=None) as stream:
+        async for _ in stream:
+            pass
+        config = client._session.config
+        client._session.config = msgspec.structs.replace(config, base_url="http://127.0.0.1:9")
+        task = asyncio.create_task(stream.submit([ToolOutput(output="1")]))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(ConnectError):
+            await anext(stream)
+        client._session.config = config
+        await stream.submit([ToolOutput(output="1")])
+        result = await stream.result()
+
+    assert result.text == "a -> 1"
+
+
+async def test_a_stream_that_was_abandoned_at_work_ends_with_its_client(
+    server: LocalServer,
+) -> None:
+    """Entered, never closed, and dropped: the client ends its tools and cancels its run."""
+    ended: list[str] = []
+
+    @tool
+    async def endless() -> str:
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("endless")
+        return ""
+
+    client = server.client(DashScope)
+    made = await client.assistants.create(model="m")
+
+    async def abandon() -> Run:
+        stream = client.stream("/call endless", assistant_id=made.id, tools=[endless])
+        await stream.__aenter__()
+        while not isinstance(await anext(stream), ToolStarted):
+            pass
+        await asyncio.sleep(0.01)
+        assert stream.snapshot.run is not None
+        return stream.snapshot.run
+
+    run = await abandon()
+    gc.collect()
+    await client.close()
+
+    assert ended == ["endless"]
+    async with server.client(DashScope) as other:
+        assert await status_of(other, run) == "cancelled"
 
 
 async def test_text_that_came_without_deltas_is_handed_out_as_one() -> None:
