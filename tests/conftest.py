@@ -1,16 +1,22 @@
 """What every test stands on: no keys from the machine, a fresh local server, a client of it."""
 
+import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import coverage
 import pytest
+from hypothesis import settings
 
 from aiodashassist import DashScope
 from aiodashassist.server import LocalServer
 
 # The vendors' SDKs pin a great deal: their suite has a virtual environment of its own (.ci/run).
 collect_ignore = ["conformance"]
+
+# How long an example takes is the machine's business; in CI the examples are always the same.
+settings.register_profile("house", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("house")
 
 VARIABLES = (
     "DASHSCOPE_API_KEY",

@@ -287,12 +287,12 @@ async def test_pending_calls_of_a_cancelled_run_are_nobodys() -> None:
 
 async def test_outputs_after_the_total_time_are_not_sent() -> None:
     """The calls stay pending, and the run that waits for its user is not cancelled."""
-    session = ScriptedSession(total=0.02)
+    session = ScriptedSession(total=0.3)
     session.body.feed(run_frame("requires_action", "a"))
     async with stream_of(session) as stream:
         async for _ in stream:
             pass
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.4)
         with pytest.raises(TotalTimeout):
             await stream.submit([ToolOutput(output="late")])
         assert len(stream.pending_calls) == 1
@@ -303,12 +303,12 @@ async def test_outputs_after_the_total_time_are_not_sent() -> None:
 
 async def test_a_run_that_ended_in_time_is_not_overdue() -> None:
     """The total time ends with the run's last event, however long the caller looks at it."""
-    session = ScriptedSession(total=0.05)
+    session = ScriptedSession(total=0.3)
     session.body.feed(run_frame("in_progress"), run_frame("completed"))
     async with stream_of(session) as stream:
         await anext(stream)
         await anext(stream)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         session.body.feed(b"event:thread.run.queued\ndata:{broken\n\n", b"")
         result = await stream.result()
 

@@ -885,14 +885,14 @@ async def test_pings_do_not_hide_silence() -> None:
 
 async def test_a_slow_consumer_is_not_silence(client: DashScope, assistant_id: str) -> None:
     """The time between two `anext` does not count for the idle clock."""
-    timeouts = Timeouts(idle=0.05, first_event=0.05)
+    timeouts = Timeouts(idle=0.5)
     config = client._session.config
     async with (
         DashScope("x", base_url=config.base_url, timeouts=timeouts) as patient,
         patient.stream("甲乙丙丁戊己庚辛", assistant_id=assistant_id) as stream,
     ):
         events = [await anext(stream)]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)
         events += [event async for event in stream]
 
     assert names(events)[-1] == "thread.run.completed"
@@ -917,12 +917,12 @@ async def test_total_bounds_the_run_with_its_tools(
         await asyncio.Event().wait()
         return ""
 
-    timeouts = Timeouts(total=0.1)
+    timeouts = Timeouts(total=1)
     async with (
         server.client(DashScope, timeouts=timeouts) as client,
         client.stream(question, assistant_id=assistant_id, tools=[endless]) as stream,
     ):
-        with pytest.raises(TotalTimeout, match=r"0\.1 s"):
+        with pytest.raises(TotalTimeout, match="1 s"):
             await stream.result()
         run = stream.snapshot.run
     assert run is not None
