@@ -317,7 +317,7 @@ class RunLoop:
             self._reported = self._session.provider.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
-        if isinstance(self.machine.next_action(), Finished):
+        if isinstance(event, RunEvent) and self.at_rest:
             self._alarm.stop()
         return missing or event
 

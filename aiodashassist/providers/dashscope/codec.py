@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from aiodashassist.core.models import Assistant, Content, Page, Run
+from aiodashassist.core.models import Assistant, Content, Model, Page, Run
 from aiodashassist.core.tooling import (
     FunctionCall,
     FunctionTool,
@@ -25,6 +25,7 @@ from aiodashassist.errors import DecodeError
 __all__ = ("BROKEN", "model", "page", "parse", "read_calls", "read_contents", "read_tools")
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Model)
 
 # Live assistants had the text "None" here (dashscope.md §3.1).
 NUMBERS = frozenset({"temperature", "top_p", "top_k", "max_tokens"})
@@ -43,7 +44,7 @@ def parse(body: bytes) -> Any:
         raise DecodeError(f"not JSON: {error}") from error
 
 
-def model(kind: type[T], data: object, **fixed: Any) -> T:
+def model(kind: type[M], data: object) -> M:
     """An object of a core class from its wire form.
 
     Raises:
@@ -51,7 +52,7 @@ def model(kind: type[T], data: object, **fixed: Any) -> T:
     """
     if not isinstance(data, Mapping):
         raise DecodeError(f"expected an object for {kind.__name__}, not {type(data).__name__}")
-    names = kind.__struct_fields__  # type: ignore[attr-defined]
+    names = kind.__struct_fields__
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     wire_name: str
@@ -61,15 +62,10 @@ def model(kind: type[T], data: object, **fixed: Any) -> T:
             extra[wire_name] = value
         elif not _absent(name, value):
             known[name] = NESTED[name](value) if name in NESTED else value
-    if "extra" in names:
-        known["extra"] = extra
-    try:
-        return msgspec.convert({**known, **fixed}, kind, strict=False)
-    except BROKEN as error:
-        raise DecodeError(f"{kind.__name__}: {error}") from error
+    return _converted({**known, "extra": extra}, kind)
 
 
-def page(kind: type[T], body: object) -> Page[T]:
+def page(kind: type[M], body: object) -> Page[M]:
     """A list envelope and its items (dashscope.md §3.7)."""
     if not isinstance(body, Mapping) or "data" not in body:
         raise DecodeError("expected a list envelope")

@@ -13,10 +13,9 @@ __all__ = ("WireDelta", "WireMessageDelta")
 
 
 class WireDelta(Struct, gc=False):
-    """The inside of a message delta; a single object instead of a list is taken (§7.3)."""
+    """The inside of a message delta, as far as it is read; one object is taken too (§7.3)."""
 
     content: list[Content] | Content | None = None
-    role: str | None = None
 
 
 class WireMessageDelta(Struct, gc=False):
@@ -24,4 +23,3 @@ class WireMessageDelta(Struct, gc=False):
 
     id: str
     delta: WireDelta
-    request_id: str | None = None

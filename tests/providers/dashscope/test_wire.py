@@ -15,7 +15,7 @@ HI = Content(text=Text(value="hi"))
     [
         (b"{}", WireDelta()),
         (b'{"content":null,"role":null}', WireDelta()),
-        (b'{"content":[],"role":"assistant","file_ids":[]}', WireDelta([], "assistant")),
+        (b'{"content":[],"role":"assistant","file_ids":[]}', WireDelta([])),
         (b'{"content":[{"type":"text","text":{"value":"hi"}}]}', WireDelta([HI])),
         (b'{"content":{"type":"text","text":{"value":"hi"}}}', WireDelta(HI)),
     ],
@@ -24,7 +24,7 @@ def test_the_usual_deltas_are_read_at_once(delta: bytes, read: WireDelta) -> Non
     """A list, a single object or null; fields that nobody uses are passed over (§5.4, §7.3)."""
     body = b'{"id":"m","object":"thread.message.delta","delta":%b,"request_id":"r"}' % delta
 
-    assert DECODER.decode(body) == WireMessageDelta("m", read, "r")
+    assert DECODER.decode(body) == WireMessageDelta("m", read)
 
 
 @pytest.mark.parametrize(
