@@ -6,6 +6,7 @@ client.py     DashScope: one session, one provider, the resources of `resources/
 stream.py     RunStream, what users iterate; loop.py is the one loop behind it
 tools.py      @tool and Toolset; schema.py reads signatures, dispatch.py runs the calls
 session.py    all I/O of the client; feed.py and clocks.py are one streamed answer
+polling.py    a run that is followed without a stream; pages.py, uploads.py: lists and files
 core/         values and pure machines: models, events, operations, SSE, the run machine
 providers/    one folder for each wire, pure
 server/       the local server
@@ -23,8 +24,15 @@ from aiodashassist.core.events import (
     StepEvent,
     ThreadEvent,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     UnknownEvent,
+)
+from aiodashassist.core.files import (
+    AssistantFile,
+    File,
+    FileContent,
+    MessageFile,
 )
 from aiodashassist.core.models import (
     Assistant,
@@ -42,6 +50,9 @@ from aiodashassist.core.models import (
 )
 from aiodashassist.core.params import (
     AssistantParams,
+    Extras,
+    FileListParams,
+    FileParams,
     ListParams,
     MessageParams,
     MessageUpdate,
@@ -75,6 +86,7 @@ from aiodashassist.errors import (
     InvalidArgument,
     LocalProtocolError,
     NotFound,
+    PauseRun,
     PermissionDenied,
     ProtocolError,
     RateLimited,
@@ -99,26 +111,29 @@ from aiodashassist.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from aiodashassist.resources.pages import Paginator
+from aiodashassist.handler import ToolContext
+from aiodashassist.hooks import CallInfo
+from aiodashassist.pages import Paginator
 from aiodashassist.stream import RunStream
-from aiodashassist.tools import ToolContext, Toolset, tool
+from aiodashassist.tools import Toolset, tool
 
 __version__ = "0.1.0"
 
 __all__ = (
-    "APIError", "AssistError", "Assistant", "AssistantParams", "AuthenticationError", "BadRequest",
-    "Client", "ConfigError", "Conflict", "ConnectError", "Content", "DashScope", "DecodeError",
-    "Deleted", "ErrorEvent", "Event", "FirstEventTimeout", "FunctionCall", "FunctionDefinition",
-    "FunctionTool", "IdleTimeout", "InvalidArgument", "LastError", "Limits", "ListParams",
-    "LocalProtocolError", "Message", "MessageDelta", "MessageEvent", "MessageParams",
-    "MessageUpdate", "NotFound", "Page", "Paginator", "PermissionDenied", "PluginCall",
-    "PluginTool", "ProtocolError", "RagTool", "RateLimited", "RemoteProtocolError",
-    "RequestTimeout", "RequiredAction", "ResponseTooLarge", "Run", "RunCancelled", "RunError",
-    "RunEvent", "RunExpired", "RunFailed", "RunIncomplete", "RunParams", "RunResult", "RunStep",
-    "RunStream", "ServerError", "StepDelta", "StepEvent", "StreamInterrupted", "Thread",
-    "ThreadEvent", "ThreadParams", "Timeouts", "ToolArgumentsError", "ToolCall", "ToolContext",
-    "ToolError", "ToolFinished", "ToolNotFound", "ToolOutput", "ToolRoundsExceeded", "ToolStarted",
-    "ToolTimeout", "Toolset", "TotalTimeout", "TransportError", "TruncationStrategy",
-    "UnexpectedRedirect", "UnknownEvent", "UnsupportedOperation", "UnsupportedParameter", "Usage",
-    "UserAuth", "tool",
+    "APIError", "AssistError", "Assistant", "AssistantFile", "AssistantParams",
+    "AuthenticationError", "BadRequest", "CallInfo", "Client", "ConfigError", "Conflict",
+    "ConnectError", "Content", "DashScope", "DecodeError", "Deleted", "ErrorEvent", "Event",
+    "Extras", "File", "FileContent", "FileListParams", "FileParams", "FirstEventTimeout",
+    "FunctionCall", "FunctionDefinition", "FunctionTool", "IdleTimeout", "InvalidArgument",
+    "LastError", "Limits", "ListParams", "LocalProtocolError", "Message", "MessageDelta",
+    "MessageEvent", "MessageFile", "MessageParams", "MessageUpdate", "NotFound", "Page",
+    "Paginator", "PauseRun", "PermissionDenied", "PluginCall", "PluginTool", "ProtocolError",
+    "RagTool", "RateLimited", "RemoteProtocolError", "RequestTimeout", "RequiredAction",
+    "ResponseTooLarge", "Run", "RunCancelled", "RunError", "RunEvent", "RunExpired", "RunFailed",
+    "RunIncomplete", "RunParams", "RunResult", "RunStep", "RunStream", "ServerError", "StepDelta",
+    "StepEvent", "StreamInterrupted", "Thread", "ThreadEvent", "ThreadParams", "Timeouts",
+    "ToolArgumentsError", "ToolCall", "ToolContext", "ToolError", "ToolFinished", "ToolNotFound",
+    "ToolOutput", "ToolProgress", "ToolRoundsExceeded", "ToolStarted", "ToolTimeout", "Toolset",
+    "TotalTimeout", "TransportError", "TruncationStrategy", "UnexpectedRedirect", "UnknownEvent",
+    "UnsupportedOperation", "UnsupportedParameter", "Usage", "UserAuth", "tool",
 )  # fmt: skip

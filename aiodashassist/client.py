@@ -1,20 +1,32 @@
 """The client: one session, one provider, the resources."""
 
 from collections.abc import Mapping
+from copy import copy
 from ssl import SSLContext
 from types import TracebackType
 from typing import ClassVar, Self, TypedDict, Unpack
 
-from aiodashassist.config import Config, check_headers, check_transport, dashscope_key, first
+from msgspec.structs import replace
+
+from aiodashassist.config import (
+    Config,
+    check_headers,
+    check_key,
+    check_transport,
+    dashscope_key,
+    first,
+)
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider
 from aiodashassist.core.result import RunResult
 from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.hooks import Hook, check_hook
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
 from aiodashassist.resources.assistants import Assistants
+from aiodashassist.resources.files import Files
 from aiodashassist.resources.streams import StreamParams, Streams, sent_of
 from aiodashassist.resources.threads import Threads
 from aiodashassist.session import HttpSession, Pool, Session
@@ -22,7 +34,7 @@ from aiodashassist.stream import RunStream
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset
 
-__all__ = ("Client", "ClientOptions", "DashScope")
+__all__ = ("Client", "ClientOptions", "DashScope", "Settings")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -31,7 +43,9 @@ class ClientOptions(TypedDict, total=False):
     `tools` are the handlers of runs that are given none. `timeouts` and `limits` bound what is
     waited for and taken. `proxy` and `ssl` are passed to aiohttp. `headers` are added to every
     request and win over the usual ones. `allow_http` lets the key travel over plain http.
-    `session` is your own `aiohttp.ClientSession`: it is used and never closed.
+    `session` is your own `aiohttp.ClientSession`: it is used and never closed. `on_request` and
+    `on_response` are plain functions that are told of every request and of what became of it, by
+    a `CallInfo`, without bodies and keys.
     """
 
     tools: Toolset
@@ -42,6 +56,21 @@ class ClientOptions(TypedDict, total=False):
     headers: Mapping[str, str]
     allow_http: bool
     session: HttpSession | None
+    on_request: Hook | None
+    on_response: Hook | None
+
+
+class Settings(TypedDict, total=False):
+    """What a light copy of a client can have of its own.
+
+    `headers` are added to those of the client; `tools` replace the client's.
+    """
+
+    api_key: str
+    workspace: str | None
+    timeouts: Timeouts
+    headers: Mapping[str, str]
+    tools: Toolset
 
 
 class Client:
@@ -51,10 +80,15 @@ class Client:
     belongs to one event loop.
 
     Attributes:
-        assistants: `create retrieve list update delete`
+        assistants: `create retrieve list update delete ensure`, with `assistants.files`.
         threads: `create retrieve update delete create_and_run create_and_stream`, with
-            `threads.messages`, `threads.runs` and `threads.runs.steps`.
+            `threads.messages`, `threads.messages.files`, `threads.runs`, `threads.runs.steps`.
+        files: `create retrieve list delete`
     """
+
+    assistants: Assistants
+    threads: Threads
+    files: Files
 
     def __init__(
         self,
@@ -75,13 +109,56 @@ class Client:
             limits=options.get("limits", Limits()),
             proxy=options.get("proxy"),
             ssl=options.get("ssl", True),
+            on_request=check_hook("on_request", options.get("on_request")),
+            on_response=check_hook("on_response", options.get("on_response")),
         )
         self._pool = Pool(options.get("session"))
-        self._session = Session(provider, config, self._pool)
         self._threads = WorkerThreads(config.limits.max_threads)
-        self._streams = Streams(self._session, options.get("tools", Toolset()), self._threads)
-        self.assistants = Assistants(self._session)
-        self.threads = Threads(self._session, self._streams)
+        self._is_copy = False
+        self._furnish(Session(provider, config, self._pool), options.get("tools", Toolset()))
+
+    def _furnish(self, session: Session, tools: Toolset) -> None:
+        """Make the resources, all on one session."""
+        self._session = session
+        self._tools = tools
+        self._streams = Streams(session, tools, self._threads)
+        self.assistants = Assistants(session)
+        self.threads = Threads(session, self._streams)
+        self.files = Files(session)
+
+    def with_options(self, **settings: Unpack[Settings]) -> Self:
+        """A light copy on the same connections: for one call, one tenant, one patience.
+
+        What is not given stays as it is. Closing the copy does nothing; what it opened is closed
+        with the client it came from.
+
+        Raises:
+            ConfigError: a key, a header or a workspace that cannot be used.
+        """
+        known = self._session.config
+        headers = settings.get("headers", {})
+        check_headers(headers)
+        workspace = settings.get("workspace", known.workspace)
+        config = replace(
+            known,
+            base_url=self._url_of(workspace) or known.base_url,
+            key=check_key(settings.get("api_key", known.key)),
+            workspace=workspace,
+            timeouts=settings.get("timeouts", known.timeouts),
+            headers={**known.headers, **headers},
+        )
+        return self._copied(self._session.configured(config), settings.get("tools", self._tools))
+
+    def _copied(self, session: Session, tools: Toolset) -> Self:
+        other = copy(self)
+        other._is_copy = True  # noqa: SLF001 (one of its own kind)
+        other._furnish(session, tools)  # noqa: SLF001
+        return other
+
+    def _url_of(self, workspace: str | None) -> str | None:
+        """The base URL for a workspace, where hosts are named by it."""
+        del workspace
+        return None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self._session.config.base_url!r})"
@@ -98,7 +175,12 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the streams that are still open, then the connections; twice is no error."""
+        """Close the streams that are still open, then the connections; twice is no error.
+
+        A copy made by `with_options` closes nothing.
+        """
+        if self._is_copy:
+            return
         try:
             await self._session.duties.finish(self._session.config.timeouts.cancel)
         finally:
@@ -173,6 +255,10 @@ class DashScope(Client):
         workspace = first(workspace, "DASHSCOPE_WORKSPACE_ID")
         if base_url is None and region is None:
             base_url = first(None, "DASHSCOPE_HTTP_BASE_URL")
+        self._region = region or "cn" if base_url is None else None
         url = base_url or dashscope_url(region or "cn", workspace)
         key = dashscope_key(api_key)
         super().__init__(DashScopeProvider(), url, key, workspace, options)
+
+    def _url_of(self, workspace: str | None) -> str | None:
+        return None if self._region is None else dashscope_url(self._region, workspace)

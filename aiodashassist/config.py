@@ -10,8 +10,9 @@ from msgspec import Struct, field
 
 from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.errors import ConfigError
+from aiodashassist.hooks import Hook
 
-__all__ = ("Config", "check_headers", "check_transport", "dashscope_key", "first")
+__all__ = ("Config", "check_headers", "check_key", "check_transport", "dashscope_key", "first")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -27,6 +28,8 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: Limits = field(default_factory=Limits)
     proxy: str | None = None
     ssl: SSLContext | bool = True
+    on_request: Hook | None = None
+    on_response: Hook | None = None
 
     def __repr__(self) -> str:
         return f"Config(base_url={self.base_url!r}, workspace={self.workspace!r})"
@@ -48,6 +51,19 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise ConfigError(f"the header {name!r} must be a text")
 
 
+def check_key(key: str) -> str:
+    """A key that can be sent.
+
+    Raises:
+        ConfigError: it is empty, no text, or has characters that no key has.
+    """
+    if not isinstance(key, str) or not key:
+        raise ConfigError("the API key must be a text, and not empty")
+    if not key.isprintable() or not key.isascii() or " " in key:
+        raise ConfigError("the API key has characters that no key has")
+    return key
+
+
 def dashscope_key(given: str | None) -> str:
     """The key, looked up where the official SDK does (dashscope.md §1.2).
 
@@ -67,9 +83,7 @@ def dashscope_key(given: str | None) -> str:
             "no API key: pass api_key=, set DASHSCOPE_API_KEY, or put it into "
             "~/.dashscope/api_key; the local server takes any"
         )
-    if not key.isprintable() or not key.isascii() or " " in key:
-        raise ConfigError("the API key has characters that no key has")
-    return key
+    return check_key(key)
 
 
 def check_transport(base_url: str, *, allow_http: bool) -> None:

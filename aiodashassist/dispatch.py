@@ -1,181 +1,162 @@
-"""Runs tool calls side by side: each ends in exactly one output, whatever the tool does.
+"""Runs tool calls side by side: each ends in one output or is left to the caller.
 
+Whatever a tool does, and whatever `approve` does, gives one output; only `PauseRun` gives none.
 Calls run in plain tasks, not in a task group: a stream may be iterated in one task and closed in
 another, and no scope survives that.
 """
 
 import asyncio
-import functools
-import inspect
-import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from aiodashassist.core.events import ToolFinished, ToolStarted
-from aiodashassist.core.plain import plain
+from aiodashassist.core.events import ToolFinished
+from aiodashassist.core.outputs import known_outputs, match_outputs, written
 from aiodashassist.core.tooling import ToolCall, ToolOutput
-from aiodashassist.errors import ToolArgumentsError, ToolError, ToolNotFound, ToolTimeout
-from aiodashassist.threads import WorkerThreads
-from aiodashassist.tools import Handler, ToolContext, Toolset
+from aiodashassist.errors import PauseRun
+from aiodashassist.jobs import Bench, Job, ToolEvent
 
-__all__ = ("Bench", "Round")
-
-logger = logging.getLogger(__name__)
-
-REASON = 500  # characters; a model's own nonsense is quoted in it
-
-
-class Bench(Struct, frozen=True, kw_only=True):
-    """What the calls of a run work with.
-
-    Attributes:
-        tools: the handlers, by name.
-        threads: where plain functions run.
-        deps: given to tools that take a `ToolContext`.
-        concurrency: calls of one round that run at a time.
-        timeout: seconds for a call whose tool has no timeout of its own.
-        max_arguments_bytes: bound of a call's arguments.
-    """
-
-    tools: Toolset
-    threads: WorkerThreads
-    deps: Any = None
-    concurrency: int = 16
-    timeout: float | None = None
-    max_arguments_bytes: int = 1024 * 1024
+__all__ = ("Round",)
 
 
 class Round:
-    """The calls of one `requires_action`, from the first start to the last output."""
+    """The calls of one `requires_action`, from the first start to the last output.
+
+    Attributes:
+        given: the calls whose outputs were known before, and those; they are not run.
+        submitted: the calls that the caller has answered, and the answers.
+
+    Args:
+        calls: the calls.
+        bench: what they work with; None leaves them to the caller.
+        run_id: the run that asks.
+        thread_id: the thread it runs on.
+        given: outputs made elsewhere.
+
+    Raises:
+        InvalidArgument: a given output answers none of the calls; then nothing was run.
+    """
 
     def __init__(
-        self, calls: Sequence[ToolCall], bench: Bench, *, run_id: str, thread_id: str | None
+        self,
+        calls: Sequence[ToolCall],
+        bench: Bench | None,
+        *,
+        run_id: str,
+        thread_id: str | None,
+        given: Sequence[ToolOutput] = (),
     ) -> None:
-        self._bench = bench
-        self._run_id = run_id
-        self._thread_id = thread_id
-        self._events: deque[ToolStarted | ToolFinished] = deque()
-        self._outputs: list[ToolOutput | None] = [None] * len(calls)
+        self._calls = tuple(calls)
+        self._outputs = known_outputs(calls, given)
+        self.given = self._answered()
+        self.submitted: tuple[tuple[ToolCall, ToolOutput], ...] = ()
+        self._events: deque[ToolEvent] = deque()
         self._news: asyncio.Future[None] | None = None
         self._cancelled = False
-        self._seats = asyncio.Semaphore(bench.concurrency)
+        self._jobs: dict[int, Job] = {}  # at work, by the places of their calls
+        if bench is not None:
+            self._seats = asyncio.Semaphore(bench.concurrency)
+            for i in self._missing():
+                self._jobs[i] = Job(self._calls[i], bench, run_id, thread_id, self._tell)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._answer(i, call)) for i, call in enumerate(calls)]
+        self._tasks = [loop.create_task(self._answer(i, job)) for i, job in self._jobs.items()]
 
     @property
     def finished(self) -> bool:
-        """Whether every call has its output."""
-        return None not in self._outputs
+        """Whether no call is at work any more: each has its output or is left to the caller."""
+        return not self._jobs
+
+    @property
+    def pending(self) -> tuple[ToolCall, ...]:
+        """The calls that are left to the caller."""
+        return tuple(self._calls[i] for i in self._missing() if i not in self._jobs)
+
+    @property
+    def completed(self) -> tuple[ToolOutput, ...]:
+        """The outputs so far, each by its call's `call_id`, which is never empty or twice."""
+        return tuple(
+            ToolOutput(tool_call_id=call.call_id, output=output.output)
+            for call, output in self._answered()
+        )
 
     def outputs(self) -> tuple[ToolOutput, ...]:
-        """The outputs, in the order of the calls."""
-        return tuple(output for output in self._outputs if output is not None)
+        """The outputs, in the order of the calls and with the wire's ids."""
+        return tuple(output for _, output in self._answered())
 
-    def take(self) -> ToolStarted | ToolFinished | None:
+    def submit(self, outputs: Sequence[ToolOutput]) -> tuple[ToolOutput, ...]:
+        """The outputs of all calls, with the caller's for those that were left to it.
+
+        Raises:
+            InvalidArgument: these are not the outputs of the pending calls.
+        """
+        pending = self.pending
+        self.submitted = tuple(zip(pending, match_outputs(pending, outputs), strict=True))
+        answers = iter(self.submitted)
+        return tuple(output if output is not None else next(answers)[1] for output in self._outputs)
+
+    def take(self) -> ToolEvent | None:
         """The next event that has not been taken."""
         return self._events.popleft() if self._events else None
 
     def news(self) -> asyncio.Future[None]:
-        """A future that is done as soon as there is an event to take."""
+        """A future that is done when there is an event to take, or the round is finished."""
         if self._news is None or self._news.done():
             self._news = asyncio.get_running_loop().create_future()
-            if self._events:
+            if self._events or self.finished:
                 self._news.set_result(None)
         return self._news
 
     def cancel(self) -> list[asyncio.Task[None]]:
         """Cancel what still runs; the tasks to wait for."""
         self._cancelled = True
+        for job in self._jobs.values():
+            job.end()
         running = [task for task in self._tasks if not task.done()]
         for task in running:
             task.cancel()
         return running
 
-    async def _answer(self, index: int, call: ToolCall) -> None:
-        loop = asyncio.get_running_loop()
-        async with self._seats:
-            self._tell(ToolStarted(call=call))
-            began = loop.time()
-            text, error = await self._outcome(call)
-        output = ToolOutput(tool_call_id=call.id, output=text)
-        self._outputs[index] = output
-        duration = loop.time() - began
-        self._tell(ToolFinished(call=call, output=output, error=error, duration=duration))
-
-    def _tell(self, event: ToolStarted | ToolFinished) -> None:
-        self._events.append(event)
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
-
-    async def _outcome(self, call: ToolCall) -> tuple[str, BaseException | None]:
-        """The output's text and, where it is an error, what went wrong."""
+    async def _answer(self, index: int, job: Job) -> None:
         try:
-            return _written(await self._run(call)), None
+            text, error = await self._outcome(job)
+        finally:
+            job.end()
+        self._jobs.pop(index)
+        if text is None:
+            self._wake()
+            return
+        output = ToolOutput(tool_call_id=job.call.id, output=text)
+        self._outputs[index] = output
+        self._tell(ToolFinished(call=job.call, output=output, error=error, duration=job.seconds))
+
+    async def _outcome(self, job: Job) -> tuple[str | None, BaseException | None]:
+        """The output's text and, where it is an error, what went wrong; no text for a pause."""
+        try:
+            return written(await job.run(self._seats)), None
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever a tool raises, the run goes on
             if self._cancelled and isinstance(error, asyncio.CancelledError):
                 raise  # ours; any other is the tool's own
-            return self._told(call, error), error
+            return None if _pauses(error) else job.told(error), error
 
-    def _told(self, call: ToolCall, error: BaseException) -> str:
-        """What the model reads of an error: of a crash nothing, for it may hold secrets."""
-        if isinstance(error, ToolError):
-            try:
-                reason = error.message
-                if type(error) is not ToolError and len(reason) > REASON:  # our own words
-                    reason = reason[:REASON] + "..."
-                return _error_text(reason)
-            except (AttributeError, TypeError, ValueError):  # it holds no text that can travel
-                pass
-        logger.error("tool %s crashed in run %s", call.name, self._run_id, exc_info=error)
-        return _error_text(f"{call.name} failed")
+    def _tell(self, event: ToolEvent) -> None:
+        self._events.append(event)
+        self._wake()
 
-    async def _run(self, call: ToolCall) -> object:
-        bench = self._bench
-        handler = bench.tools.get(call.name)
-        if handler is None:
-            known = ", ".join(known.name for known in bench.tools)
-            raise ToolNotFound(f"there is no tool {call.name!r}; there are: {known or 'none'}")
-        if len(call.arguments.encode("utf-8", "replace")) > bench.max_arguments_bytes:
-            raise ToolArgumentsError(f"arguments over {bench.max_arguments_bytes} bytes")
-        arguments = handler.parameters.decode(call.arguments)
-        if handler.parameters.context is not None:
-            arguments[handler.parameters.context] = ToolContext(
-                run_id=self._run_id,
-                thread_id=self._thread_id,
-                call_id=call.call_id,
-                deps=bench.deps,
-            )
-        seconds = bench.timeout if handler.timeout is None else handler.timeout
-        scope = asyncio.timeout(seconds)
-        try:
-            async with scope:
-                return await self._call(handler, arguments)
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            raise ToolTimeout(f"{handler.name} timed out after {seconds:g} s") from error
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
-    async def _call(self, handler: Handler, arguments: dict[str, Any]) -> object:
-        function = functools.partial(handler.function, **arguments)
-        result = function() if handler.is_async else await self._bench.threads.run(function)
-        return await result if inspect.isawaitable(result) else result
+    def _missing(self) -> list[int]:
+        return [i for i, output in enumerate(self._outputs) if output is None]
+
+    def _answered(self) -> tuple[tuple[ToolCall, ToolOutput], ...]:
+        pairs = zip(self._calls, self._outputs, strict=True)
+        return tuple((call, output) for call, output in pairs if output is not None)
 
 
-def _written(result: object) -> str:
-    """A result as an output: text as it is, anything else as JSON."""
-    if isinstance(result, str):
-        text = str.__str__(result)  # also of a class of its own, such as a marked-up text
-    else:
-        text = msgspec.json.encode(result, enc_hook=plain).decode()
-    text.encode()  # a lone surrogate cannot travel
-    return text
-
-
-def _error_text(reason: str) -> str:
-    return msgspec.json.encode({"error": reason}).decode()
+def _pauses(error: BaseException) -> bool:
+    """Whether it is `PauseRun`, also out of a task group of the tool's own."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(PauseRun)[1] is None
+    return isinstance(error, PauseRun)

@@ -18,6 +18,9 @@ AssistError                 run_id, thread_id, request_id, text: None where unkn
     ToolError               raised by a tool to speak to the model
         ToolNotFound  ToolArgumentsError  ToolTimeout
 
+PauseRun                    a signal and no error: raised by a tool or an approval, its call is left
+                            to the caller
+
 No error holds a key. What a run had said when it broke is `text`, an attribute to read: no `str`,
 no `repr` and no log line shows it. Every error can be pickled.
 """
@@ -38,6 +41,7 @@ __all__ = (
     "InvalidArgument",
     "LocalProtocolError",
     "NotFound",
+    "PauseRun",
     "PermissionDenied",
     "ProtocolError",
     "RateLimited",
@@ -307,3 +311,12 @@ class ToolArgumentsError(ToolError):
 
 class ToolTimeout(ToolError):
     """The tool did not finish in time."""
+
+
+class PauseRun(Exception):
+    """Raised by a tool, or by `approve=`: this call gets no output here and now.
+
+    The other calls of the round finish; then the iteration ends with `pending_calls` and
+    `completed_outputs`, and the run waits for whoever answers. What it is raised with is nobody's
+    business: neither the model nor the log sees it.
+    """

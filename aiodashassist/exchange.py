@@ -4,14 +4,18 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from aiodashassist.core.models import Run
-from aiodashassist.core.operations import Operation, SubmitOutputs
-from aiodashassist.feed import EventFeed
+from aiodashassist.core.operations import Operation, RetrieveRun, SubmitOutputs
+from aiodashassist.feed import EventFeed, Feed
+from aiodashassist.polling import PolledRun
 from aiodashassist.session import Session
 
 __all__ = ("Exchange", "Opening")
 
 Opening: TypeAlias = Callable[[], Awaitable[Operation[Run]]]
-"""Gives the operation that opens the stream, after whatever must be done before it."""
+"""Gives the operation that begins the run, after whatever must be done before it.
+
+Its answer is the stream; that of a `RetrieveRun` is not, and the run is polled.
+"""
 
 
 class Exchange:
@@ -28,17 +32,20 @@ class Exchange:
         self.asked = False
         self.thread_id: str | None = None
         self._session = session
-        self._feed: EventFeed | None = None  # the newest
+        self._feed: Feed | None = None  # the newest
         self._hung_up = False
 
-    async def begin(self, opening: Opening) -> EventFeed:
+    async def begin(self, opening: Opening) -> Feed:
         """Ask for the run, and open its stream."""
         operation = await opening()
         self.thread_id = getattr(operation, "thread_id", None)
         self.asked = True
+        if isinstance(operation, RetrieveRun):
+            self._feed = PolledRun(self._session, operation.thread_id, operation.run_id)
+            return self._feed
         return await self._open(operation)
 
-    async def deliver(self, operation: SubmitOutputs) -> EventFeed | None:
+    async def deliver(self, operation: SubmitOutputs) -> Feed | None:
         """Send the outputs of a round; the stream that this opens, where it opens one."""
         if operation.stream:
             return await self._open(operation)
@@ -51,7 +58,7 @@ class Exchange:
         if self._feed is not None:
             self._feed.close()
 
-    async def _open(self, operation: Operation[Run]) -> EventFeed:
+    async def _open(self, operation: Operation[Run]) -> Feed:
         body = await self._session.open(operation)
         config = self._session.config
         feed = EventFeed(body, self._session.provider.reader(), config.timeouts, config.limits)

@@ -1,6 +1,7 @@
 """One streamed answer: bytes in, events out, with the clock that watches its silence."""
 
 from collections import deque
+from typing import Protocol
 
 from aiodashassist.clocks import SilenceClock
 from aiodashassist.core.events import Event
@@ -10,7 +11,27 @@ from aiodashassist.core.sse import Frame, SSEParser
 from aiodashassist.errors import AssistError, FirstEventTimeout, IdleTimeout, TransportError
 from aiodashassist.session import Body
 
-__all__ = ("EventFeed",)
+__all__ = ("EventFeed", "Feed")
+
+
+class Feed(Protocol):
+    """Where a run's events come from.
+
+    Attributes:
+        breaks_off: whether closing it ends a `next` that waits. Where not, `next` is called in a
+            task, to be cancelled.
+    """
+
+    breaks_off: bool
+
+    async def next(self) -> Event | None:
+        """The next event; None where there are no more."""
+
+    def close(self) -> None:
+        """Drop it, and what has not been read."""
+
+    def bear_silence(self, *, patient: bool) -> None:
+        """Whether silence is borne without limit, because the service waits for us."""
 
 
 class EventFeed:
@@ -19,6 +40,8 @@ class EventFeed:
     `next` can be cancelled without losing anything. Only events count for the clock: comments and
     pings do not.
     """
+
+    breaks_off = True
 
     def __init__(self, body: Body, read: EventReader, timeouts: Timeouts, limits: Limits) -> None:
         self._patient = False

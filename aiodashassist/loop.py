@@ -21,20 +21,21 @@ from aiodashassist.core.events import ErrorEvent, Event, MessageEvent, RunEvent
 from aiodashassist.core.machine import CallTools, Finished, RunMachine
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import SubmitOutputs
-from aiodashassist.core.outputs import match_outputs
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
-from aiodashassist.dispatch import Bench, Round
+from aiodashassist.dispatch import Round
 from aiodashassist.errands import Errands
 from aiodashassist.errors import (
     AssistError,
     DecodeError,
+    LocalProtocolError,
     StreamInterrupted,
     TotalTimeout,
     TransportError,
 )
 from aiodashassist.exchange import Exchange, Opening
-from aiodashassist.feed import EventFeed
+from aiodashassist.feed import Feed
+from aiodashassist.jobs import Bench
 from aiodashassist.session import Session
 
 __all__ = ("RunLoop",)
@@ -50,7 +51,6 @@ class RunLoop:
     Attributes:
         machine: where the run is.
         snapshot: what it has said and done.
-        pending_calls: calls that wait for the user.
         exceeded: whether the run asked for more rounds than it was allowed.
         thread_id: the thread, as soon as it is known.
 
@@ -58,36 +58,54 @@ class RunLoop:
         session: what sends operations.
         bench: what tool calls work with; None leaves them to the user.
         max_rounds: rounds of calls that are answered.
+        outputs: made elsewhere, for the first round that is taken up.
     """
 
-    def __init__(self, session: Session, bench: Bench | None, max_rounds: int) -> None:
+    def __init__(
+        self,
+        session: Session,
+        bench: Bench | None,
+        max_rounds: int,
+        outputs: Sequence[ToolOutput] = (),
+    ) -> None:
         self.machine = RunMachine()
         self.snapshot = Snapshot()
-        self.pending_calls: tuple[ToolCall, ...] = ()
         self.exceeded = False
         self.thread_id: str | None = None
         self._session = session
         self._bench = bench
         self._max_rounds = max_rounds
+        self._given = outputs
         self._exchange = Exchange(session)
         self._alarm = Alarm(session.config.timeouts.total, self._overdue)
         self._errands = Errands()
         self._reported: AssistError | None = None  # by an error frame, after it was handed out
         self._later: deque[Event] = deque()  # to be handed out before anything else is read
-        self._opening: asyncio.Task[EventFeed] | None = None
-        self._feed: EventFeed | None = None
-        self._round: Round | None = None
+        self._opening: asyncio.Task[Feed] | None = None
+        self._feed: Feed | None = None
+        self._round: Round | None = None  # at work, or its outputs are on their way
+        self._paused: Round | None = None  # the user has calls of it to answer
+        self._submitted: Round | None = None  # the user's answers are on their way
         self._reading: asyncio.Task[Event | None] | None = None
-        self._posting: asyncio.Task[EventFeed | None] | None = None
-        self._submitted: tuple[tuple[ToolCall, ToolOutput], ...] = ()  # by the user, on their way
+        self._posting: asyncio.Task[Feed | None] | None = None
         self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
         self._stopped = False
 
     @property
+    def pending_calls(self) -> tuple[ToolCall, ...]:
+        """Calls that wait for the user."""
+        return self._paused.pending if self._paused is not None else ()
+
+    @property
+    def completed_outputs(self) -> tuple[ToolOutput, ...]:
+        """What the other calls of that round gave, by `call_id`."""
+        return self._paused.completed if self._paused is not None else ()
+
+    @property
     def at_rest(self) -> bool:
         """Whether the run has ended, or waits for the user."""
-        return bool(self.pending_calls) or isinstance(self.machine.next_action(), Finished)
+        return self._paused is not None or isinstance(self.machine.next_action(), Finished)
 
     @property
     def to_be_found(self) -> bool:
@@ -122,12 +140,11 @@ class RunLoop:
 
     async def submit(self, outputs: Sequence[ToolOutput]) -> None:
         """Answer the `pending_calls`; they stay pending where their outputs do not arrive."""
+        if self._paused is None:
+            raise LocalProtocolError("no calls wait for outputs")
         self._check()
-        calls = self.pending_calls
-        answers = match_outputs(calls, outputs)
-        self._submitted = tuple(zip(calls, answers, strict=True))
-        self._posting = self._post(answers)
-        self.pending_calls, self._ended = (), False
+        self._posting = self._post(self._paused.submit(outputs))
+        self._submitted, self._paused, self._ended = self._paused, None, False
         await self._delivered()
 
     def was_cancelled(self, run: Run) -> None:
@@ -142,7 +159,7 @@ class RunLoop:
         self._drop_round()
         if action is not None:
             self.machine.answered()
-        self.pending_calls, self._ended = (), False
+        self._paused, self._ended = None, False
         if self._exchange.reopens:
             if self._feed is not None:
                 self._feed.close()
@@ -155,7 +172,7 @@ class RunLoop:
         """End a round that nobody waits for; its outputs are not sent."""
         if self._round is not None:
             self._errands.adopt(self._round.cancel())
-        self._round, self._posting, self._submitted = None, None, ()
+        self._round = self._posting = self._submitted = None
 
     async def find_run(self) -> None:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
@@ -204,39 +221,38 @@ class RunLoop:
             case Finished():
                 return await self._last_words(ended=True)
             case CallTools(calls=calls):
-                return await self._take_up(calls)
+                self._take_up(calls)
+                return None
         event = await self._read()
         if event is None:
             raise StreamInterrupted("the stream ended before the run was at rest")
         return self._received(event)
 
-    async def _take_up(self, calls: tuple[ToolCall, ...]) -> Event | None:
-        """Begin a round of tools, or leave it to the user."""
-        if self._bench is None:
-            if self._exchange.reopens and self._feed is not None:
-                return await self._last_words(ended=False)
-            self.pending_calls, self._ended = calls, True
-        elif self.machine.rounds >= self._max_rounds:
+    def _take_up(self, calls: tuple[ToolCall, ...]) -> None:
+        """Begin a round of tools; without a bench there is nobody at work in it."""
+        if self._bench is not None and self.machine.rounds >= self._max_rounds:
             self.exceeded, self._ended = True, True
-        else:
-            run_id = self.machine.run_id or ""
-            self._round = Round(calls, self._bench, run_id=run_id, thread_id=self.thread_id)
-        return None
+            return
+        run_id, given = self.machine.run_id or "", self._given
+        self._round = Round(
+            calls, self._bench, run_id=run_id, thread_id=self.thread_id, given=given
+        )
+        self._given = ()
+        for call, output in self._round.given:
+            self.snapshot.called(call, output.output)
 
     async def _attend(self, round_: Round) -> Event | None:
         """While tools run and their outputs travel; a stream that stays open is read on."""
-        done = round_.take()
-        if done is not None:
-            self.snapshot.receive(done)
-            return done
-        if isinstance(self.machine.next_action(), Finished):
-            self._drop_round()  # the run ended without waiting for them
+        told = round_.take()
+        if told is not None:
+            self.snapshot.receive(told)
+            return told
+        action = self.machine.next_action()
+        if isinstance(action, Finished) or (action is None and round_.pending):
+            self._drop_round()  # the run ended, or went on, without waiting for them
             return None
         if round_.finished and self._posting is None:
-            if self._exchange.reopens and self._feed is not None:
-                return await self._last_words(ended=False)
-            self.machine.answered()
-            self._posting = self._post(round_.outputs())
+            return await self._settle(round_)
         if self._posting is not None and self._posting.done():
             self._round = None
             await self._delivered()
@@ -250,6 +266,19 @@ class RunLoop:
         await self._wait(waits)
         if self._reading is not None and self._reading.done():
             return await self._read_beside()
+        return None
+
+    async def _settle(self, round_: Round) -> Event | None:
+        """The tools of a round are done: send their outputs, or leave the rest to the user."""
+        if self._exchange.reopens and self._feed is not None:
+            return await self._last_words(ended=False)
+        if not round_.pending:
+            self.machine.answered()
+            self._posting = self._post(round_.outputs())
+        elif self._reading is not None and self._reading.done():
+            return await self._read_beside()
+        else:
+            self._paused, self._round, self._ended = round_, None, True
         return None
 
     async def _read_beside(self) -> Event | None:
@@ -272,7 +301,7 @@ class RunLoop:
         if self._reading is None:
             if self._feed is None:
                 return None
-            if self.machine.run_id is not None:
+            if self.machine.run_id is not None and self._feed.breaks_off:
                 return await self._feed.next()
             # A task, until the run is known: whoever closes then reads on (`find_run`).
             self._reading = self._errands.begin(self._feed.next())
@@ -321,7 +350,7 @@ class RunLoop:
             self._alarm.stop()
         return missing or event
 
-    def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[EventFeed | None]:
+    def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[Feed | None]:
         """Send the outputs of a round, in a task that no cancelled `next` cancels."""
         operation = SubmitOutputs(
             thread_id=self.thread_id or "",
@@ -340,17 +369,16 @@ class RunLoop:
                 if self._posting is not posting:
                     return  # the run was cancelled meanwhile
             self._posting = None
-            submitted, self._submitted = self._submitted, ()
+            submitted, self._submitted = self._submitted, None
             try:
                 feed = posting.result()
             except AssistError:
-                self.pending_calls = tuple(call for call, _ in submitted)
-                self._ended = bool(submitted)
+                self._paused, self._ended = submitted, submitted is not None
                 raise
-            if submitted:
+            if submitted is not None:
                 self.machine.answered()
-            for call, answer in submitted:
-                self.snapshot.called(call, answer.output)
+                for call, answer in submitted.submitted:
+                    self.snapshot.called(call, answer.output)
             if feed is not None:
                 self._leave_feed()
                 self._feed = feed

@@ -5,6 +5,9 @@ clock but the stream's is here, and the key is put on a request here, just befor
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from copy import copy
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -15,6 +18,7 @@ from yarl import URL
 
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
+from aiodashassist.core.files import Upload
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Request, Response
 from aiodashassist.duties import Duties
@@ -22,6 +26,7 @@ from aiodashassist.errors import (
     AssistError,
     ConnectError,
     FirstEventTimeout,
+    InvalidArgument,
     LocalProtocolError,
     RemoteProtocolError,
     RequestTimeout,
@@ -32,6 +37,7 @@ from aiodashassist.errors import (
     UnexpectedRedirect,
     UnsupportedOperation,
 )
+from aiodashassist.hooks import Telling
 
 __all__ = ("Body", "HttpSession", "Pool", "Session")
 
@@ -133,6 +139,51 @@ class Body:
         return b"" if take is None or self._closed else take(-1)
 
 
+class _FilePart(aiohttp.Payload):
+    """One file of a form, read as fast as the service takes it.
+
+    Attributes:
+        failure: why it could not be sent, where that was not the connection's fault.
+    """
+
+    def __init__(self, name: str, upload: Upload, patience: float | None) -> None:
+        super().__init__(upload, filename=upload.filename)
+        self.name = name
+        self.upload = upload
+        self.failure: Exception | None = None
+        self._size = upload.size
+        self._patience = patience
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refused: the whole is never in memory."""
+        raise TypeError("a file is not read as a whole")
+
+    async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
+        """Send it."""
+        try:
+            async with aclosing(self.upload.content()) as pieces:
+                await self._send(pieces, writer)
+        except aiohttp.ClientError:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise
+
+    async def _send(
+        self, pieces: AsyncIterator[bytes], writer: aiohttp.abc.AbstractStreamWriter
+    ) -> None:
+        size, sent = self._size, 0
+        async for piece in pieces:
+            sent += len(piece)
+            if size is not None and sent > size:
+                break
+            words = "the service took nothing of the upload for"
+            async with within(self._patience, RequestTimeout, words):
+                await writer.write(piece)
+        if size is not None and sent != size:
+            raise InvalidArgument(f"{self.upload.filename} changed while it was sent")
+
+
 class Session:
     """One provider at one place with one key: executes operations.
 
@@ -147,6 +198,12 @@ class Session:
         self.duties = Duties()
         self._unsupported: set[type[Operation[Any]]] = set()
 
+    def configured(self, config: Config) -> "Session":
+        """The same, reached in another way: what is open and what is known is shared."""
+        other = copy(self)
+        other.config = config
+        return other
+
     async def call(self, operation: Operation[T]) -> T:
         """Ask and decode the answer.
 
@@ -160,10 +217,13 @@ class Session:
             total=None, connect=timeouts.connect, sock_read=timeouts.read
         )
         try:
-            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
-                response = await self._exchange(request, clocks)
-            self._raise_error(operation, response)
-            return self.provider.decode(operation, response)
+            with self._telling(request) as told:
+                async with within(timeouts.total, TotalTimeout, "the call took longer than"):
+                    response = await self._exchange(request, clocks, told)
+                self._raise_error(operation, response)
+                result = self.provider.decode(operation, response)
+                told.request_id = getattr(result, "request_id", None)
+                return result
         except AssistError as error:
             self._located(error, operation)
             raise
@@ -179,13 +239,15 @@ class Session:
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         began = asyncio.get_running_loop().time()
         try:
-            async with within(timeouts.first_event, FirstEventTimeout, "no answer began within"):
-                response = await self._send(request, clocks)
-            try:
-                await self._check_stream(operation, response)
-            except BaseException:
-                response.close()
-                raise
+            with self._telling(request) as told:
+                late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
+                async with late:
+                    response = await self._send(request, clocks, told)
+                try:
+                    await self._check_stream(operation, response)
+                except BaseException:
+                    response.close()
+                    raise
         except AssistError as error:
             self._located(error, operation)
             raise
@@ -205,22 +267,23 @@ class Session:
             f"expected an event stream, got status {response.status} and {kind or 'no type'}"
         )
 
-    async def _exchange(self, request: Request, clocks: aiohttp.ClientTimeout) -> Response:
-        response = await self._send(request, clocks)
+    def _telling(self, request: Request) -> Telling:
+        return Telling(self.config.on_request, self.config.on_response, request)
+
+    async def _exchange(
+        self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
+    ) -> Response:
+        response = await self._send(request, clocks, told)
         try:
             return await self._read(response)
         finally:
             response.release()
 
     async def _send(
-        self, request: Request, clocks: aiohttp.ClientTimeout
+        self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
     ) -> aiohttp.ClientResponse:
         config = self.config
-        headers = CIMultiDict({"User-Agent": USER_AGENT})
-        headers.update(self.provider.headers(config.key, config.workspace))
-        if request.body is None:
-            headers.popall("Content-Type", None)
-        headers.update(config.headers)
+        parts = self._parts(request)
         http = self.pool.http()
         failure = None
         try:
@@ -228,8 +291,8 @@ class Session:
                 request.method,
                 _url(config.base_url, request.path),
                 params=request.query or None,
-                data=_data(request.body),
-                headers=headers,
+                data=_data(request, parts),
+                headers=self._headers(request),
                 timeout=clocks,
                 proxy=config.proxy,
                 ssl=config.ssl,
@@ -237,9 +300,11 @@ class Session:
                 raise_for_status=False,
             )
         except FOREIGN as error:
-            failure = _translated(error, clocks)
+            failure = next((part.failure for part in parts if part.failure), None)
+            failure = failure or _translated(error, clocks)
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
+        told.status = response.status
         _tell_when_lost(response)
         if 300 <= response.status < 400:
             response.close()
@@ -249,24 +314,40 @@ class Session:
             )
         return response
 
+    def _headers(self, request: Request) -> CIMultiDict[str]:
+        config = self.config
+        headers = CIMultiDict({"User-Agent": USER_AGENT})
+        headers.update(self.provider.headers(config.key, config.workspace))
+        if request.body is None:  # a form names its own
+            headers.popall("Content-Type", None)
+        headers.update(config.headers)
+        headers.update(request.headers)
+        return headers
+
+    def _parts(self, request: Request) -> "list[_FilePart]":
+        files = request.form.files if request.form is not None else ()
+        return [_FilePart(name, upload, self.config.timeouts.read) for name, upload in files]
+
     async def _read(self, response: aiohttp.ClientResponse) -> Response:
-        """A whole answer, bounded."""
+        """A whole answer, bounded; one that says it is larger is not read at all."""
         limit = self.config.limits.max_response_bytes
         pieces, size, failure = [], 0, None
+        too_large = (response.content_length or 0) > limit
         try:
-            while piece := await response.content.readany():
+            while not too_large and (piece := await response.content.readany()):
                 pieces.append(piece)
                 size += len(piece)
-                if size > limit:
-                    response.close()
-                    raise ResponseTooLarge(
-                        f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
-                    )
+                too_large = size > limit
         except FOREIGN as error:
             response.close()
             failure = _translated(error, None)
         if failure is not None:
             raise failure
+        if too_large:
+            response.close()
+            raise ResponseTooLarge(
+                f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
+            )
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Response(status=response.status, headers=headers, body=b"".join(pieces))
 
@@ -360,9 +441,20 @@ def _words(error: Exception) -> str:
     return said or type(error).__name__
 
 
-def _data(body: bytes | None) -> bytes | BytesIO | None:
-    """A large body as a file: aiohttp writes it piece by piece then, and warns of bytes."""
-    return body if body is None or len(body) < LARGE else BytesIO(body)
+def _data(
+    request: Request, parts: Sequence[_FilePart]
+) -> bytes | BytesIO | aiohttp.FormData | None:
+    """A body; a large one as a file: aiohttp writes it piece by piece then, and warns of bytes."""
+    if request.form is None:
+        body = request.body
+        return body if body is None or len(body) < LARGE else BytesIO(body)
+    # Names are sent as they are, like the official SDK's: quoted ones would be taken literally.
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in request.form.fields:
+        form.add_field(name, value)
+    for part in parts:
+        form.add_field(part.name, part, filename=part.upload.filename)
+    return form
 
 
 def _url(base: str, path: str) -> URL:

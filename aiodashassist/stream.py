@@ -15,9 +15,9 @@ from aiodashassist.core.operations import CancelRun
 from aiodashassist.core.result import RunResult, ending
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
-from aiodashassist.dispatch import Bench
 from aiodashassist.errors import AssistError, LocalProtocolError, ToolRoundsExceeded
 from aiodashassist.exchange import Opening
+from aiodashassist.jobs import Bench
 from aiodashassist.loop import RunLoop
 from aiodashassist.session import Session
 
@@ -33,11 +33,16 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
         bench: what tool calls work with; None leaves the calls to the user.
         max_rounds: rounds of calls that are answered.
         on_exit: what leaving early does to the remote run.
+        outputs: made elsewhere, before: for the first round of calls that the stream takes up. The
+            calls they name, by `call_id` or the wire's id, are not run, and have no events here;
+            one that names no call of that round is an error. A run that never asks for calls, such
+            as one that has ended, has no use for them.
     """
 
     bench: Bench | None = None
     max_rounds: int = 32
     on_exit: Literal["cancel", "leave"] = "cancel"
+    outputs: tuple[ToolOutput, ...] = ()
 
 
 class RunStream:
@@ -65,7 +70,8 @@ class RunStream:
     async def __aenter__(self) -> Self:
         if self._loop is not None:
             raise LocalProtocolError("a stream can be entered once: ask for a new one")
-        self._loop = RunLoop(self._session, self._options.bench, self._options.max_rounds)
+        options = self._options
+        self._loop = RunLoop(self._session, options.bench, options.max_rounds, options.outputs)
         self._session.duties.opened(self)
         try:
             await self._loop.begin(self._opening)
@@ -94,6 +100,7 @@ class RunStream:
             TransportError: the connection broke or a clock ran out; `text` has what came before.
             ProtocolError: an event cannot be read, or must not come.
             APIError: the service reported an error in the stream, or refused the tool outputs.
+            InvalidArgument: an output that the stream was given answers no call of the run.
         """
         if self._busy:
             raise LocalProtocolError("the stream is being iterated by another task")
@@ -126,8 +133,20 @@ class RunStream:
 
     @property
     def pending_calls(self) -> tuple[ToolCall, ...]:
-        """The calls that wait for the user, after an iteration that ended with them."""
+        """The calls that wait for the user, after an iteration that ended with them.
+
+        These are all calls of a stream without tools, or those whose tool or approval raised
+        `PauseRun`. The run is at rest: it is not cancelled when the block is left.
+        """
         return self._entered.pending_calls
+
+    @property
+    def completed_outputs(self) -> tuple[ToolOutput, ...]:
+        """The outputs of the calls beside the `pending_calls`, each by its call's `call_id`.
+
+        They are not sent yet: `submit` sends them along.
+        """
+        return self._entered.completed_outputs
 
     @property
     def text_stream(self) -> "TextStream":
@@ -148,7 +167,7 @@ class RunStream:
         if loop.exceeded:
             words = f"the run asked for more than {self._options.max_rounds} rounds of tool calls"
             raise self._located(ToolRoundsExceeded(words, status=loop.machine.status))
-        result = loop.snapshot.result(loop.pending_calls)
+        result = loop.snapshot.result(loop.pending_calls, loop.completed_outputs)
         if result is None or not loop.at_rest:
             raise self._located(LocalProtocolError("the stream was closed before its run's end"))
         error = ending(result, loop.machine.status)
@@ -157,7 +176,9 @@ class RunStream:
         return result
 
     async def submit(self, outputs: Sequence[ToolOutput]) -> None:
-        """Answer the `pending_calls`, all of them; the iteration can then go on.
+        """Answer the `pending_calls`, all of them and no others; the iteration can then go on.
+
+        The `completed_outputs` are sent with them, as one round.
 
         Args:
             outputs: one for each call; matched by `tool_call_id` (a call's `call_id` or `id`),
@@ -168,10 +189,11 @@ class RunStream:
             InvalidArgument: the outputs are not those of the calls.
             AssistError: they could not be sent.
         """
-        if not self.pending_calls or self._closed:
+        loop = self._entered
+        if self._closed:
             raise LocalProtocolError("no calls wait for outputs")
         try:
-            await self._entered.submit(outputs)
+            await loop.submit(outputs)
         except AssistError as error:
             self._located(error)
             raise

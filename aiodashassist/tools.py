@@ -1,92 +1,17 @@
-"""Functions as tools: the decorator, the set, and the context that a tool can ask for."""
+"""Functions as tools: the decorator, and the set."""
 
-import inspect
-import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, TypeVar, overload
 
-from aiodashassist.core.tooling import FunctionDefinition, FunctionTool, PluginTool, RagTool, Tool
+from aiodashassist.core.tooling import FunctionTool, PluginTool, RagTool, Tool
 from aiodashassist.errors import InvalidArgument
-from aiodashassist.schema import Parameters, describe, read_parameters
+from aiodashassist.handler import Approve, Handler
 
-__all__ = ("Handler", "ToolContext", "Toolset", "declared", "handlers", "tool")
+__all__ = ("Toolset", "declared", "handlers", "tool")
 
-Deps = TypeVar("Deps")
 F = TypeVar("F", bound=Callable[..., Any])
 
 MARK = "__aiodashassist_tool__"
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class ToolContext(Generic[Deps]):
-    """What a tool can know of the call it answers; given to a parameter annotated with it.
-
-    Attributes:
-        run_id: the run that asks.
-        thread_id: the thread it runs on.
-        call_id: the call; never empty and unique in the run.
-        deps: what was given as `deps=` with the run.
-    """
-
-    __slots__ = ("call_id", "deps", "run_id", "thread_id")
-
-    def __init__(self, *, run_id: str, thread_id: str | None, call_id: str, deps: Deps) -> None:
-        self.run_id = run_id
-        self.thread_id = thread_id
-        self.call_id = call_id
-        self.deps = deps
-
-
-class Handler:
-    """One function as a tool.
-
-    Attributes:
-        function: the function itself.
-        name: how the model calls it.
-        description: what the model reads about it.
-        timeout: seconds for one call; None leaves it to `Timeouts.tool`.
-        parameters: its schema and decoder.
-        is_async: whether it runs on the loop rather than in a thread.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        *,
-        name: str | None = None,
-        description: str | None = None,
-        timeout: float | None = None,
-    ) -> None:
-        self.function = function
-        self.name: str = name or str(getattr(function, "__name__", ""))
-        if not NAME.fullmatch(self.name):
-            raise InvalidArgument(
-                f"a tool's name has 1 to 64 letters, digits, _ and -: {self.name!r} does not; "
-                "pass name="
-            )
-        if timeout is not None and timeout <= 0:
-            raise InvalidArgument(f"{self.name}: timeout must be more than 0 seconds")
-        self.description = describe(function) if description is None else description
-        self.timeout = timeout
-        self.parameters: Parameters = read_parameters(function, ToolContext)
-        called = function if inspect.isroutine(function) else getattr(function, "func", function)
-        self.is_async = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(
-            getattr(called, "__call__", None)  # noqa: B004 (an object with an async __call__)
-        )
-
-    def __repr__(self) -> str:
-        return f"Handler({self.name})"
-
-    @property
-    def definition(self) -> FunctionTool:
-        """What is declared to the service."""
-        return FunctionTool(
-            function=FunctionDefinition(
-                name=self.name,
-                description=self.description or None,
-                parameters=self.parameters.schema,
-            )
-        )
 
 
 @overload
@@ -99,6 +24,7 @@ def tool(
     name: str | None = ...,
     description: str | None = ...,
     timeout: float | None = ...,
+    approve: Approve | None = ...,
 ) -> Callable[[F], F]: ...
 def tool(
     function: Callable[..., Any] | None = None,
@@ -107,6 +33,7 @@ def tool(
     name: str | None = None,
     description: str | None = None,
     timeout: float | None = None,
+    approve: Approve | None = None,
 ) -> Any:
     """Make a function a tool; it stays callable as itself.
 
@@ -116,13 +43,19 @@ def tool(
         name: how the model calls it; the function's name where not given.
         description: what the model reads; the docstring where not given.
         timeout: seconds for one call.
+        approve: asked with each `ToolCall` whose arguments fit, before it runs: `True` runs it,
+            `False` or a text is the refusal that the model reads. Async, or plain and then in a
+            worker thread. The run's own `approve=` is asked after it; both must say yes. It may
+            raise `PauseRun`; neither `timeout` nor `concurrency` counts while it is asked.
 
     Raises:
         InvalidArgument: its parameters cannot be described.
     """
 
     def mark(function: F) -> F:
-        handler = Handler(function, name=name, description=description, timeout=timeout)
+        handler = Handler(
+            function, name=name, description=description, timeout=timeout, approve=approve
+        )
         try:
             setattr(function, MARK, handler)
         except AttributeError:
@@ -159,6 +92,7 @@ class Toolset:
         name: str | None = ...,
         description: str | None = ...,
         timeout: float | None = ...,
+        approve: Approve | None = ...,
     ) -> Callable[[F], F]: ...
     def register(
         self,
@@ -168,6 +102,7 @@ class Toolset:
         name: str | None = None,
         description: str | None = None,
         timeout: float | None = None,
+        approve: Approve | None = None,
     ) -> Any:
         """Add a function; it stays callable as itself. The arguments are those of `tool`.
 
@@ -176,7 +111,11 @@ class Toolset:
         """
 
         def add(function: F) -> F:
-            self._add(Handler(function, name=name, description=description, timeout=timeout))
+            self._add(
+                Handler(
+                    function, name=name, description=description, timeout=timeout, approve=approve
+                )
+            )
             return function
 
         return add if function is None else add(function)

@@ -6,18 +6,24 @@ from typing import Any
 import pytest
 
 from aiodashassist import (
+    AuthenticationError,
     ConfigError,
     DashScope,
     InvalidArgument,
     LocalProtocolError,
+    RunEvent,
     RunFailed,
+    Timeouts,
     ToolFinished,
     ToolOutput,
     Toolset,
+    TotalTimeout,
+    UnsupportedOperation,
     UnsupportedParameter,
     tool,
 )
 from aiodashassist.server import LocalServer
+from tests.raw_server import RawServer, answering, whole
 
 
 def base_url(client: DashScope) -> str:
@@ -267,3 +273,193 @@ async def test_a_closed_client_cannot_stream(server: LocalServer) -> None:
     with pytest.raises(LocalProtocolError, match="closed"):
         async with client.stream("x", assistant_id="a"):
             pass
+
+
+async def test_a_light_copy_has_its_own_key_workspace_and_headers() -> None:
+    """What is given is the copy's, what is not stays, and the original is what it was."""
+    async with (
+        RawServer(answering(whole(b'{"id":"thread_1"}'))) as server,
+        DashScope("sk-1", "ws-1", base_url=server.url, headers={"X-A": "1", "X-B": "1"}) as client,
+    ):
+        tenant = client.with_options(
+            api_key="sk-2", workspace="ws-2", headers={"X-B": "2", "X-C": "2"}
+        )
+        again = tenant.with_options(workspace=None, headers={"X-D": "3"})
+        for one in (client, tenant, again, client):
+            await one.threads.retrieve("thread_1")
+
+    names = ("authorization", "x-dashscope-workspace", "x-a", "x-b", "x-c", "x-d")
+    sent = [[request.headers.get(name) for name in names] for request in server.requests]
+    first = ["bearer sk-1", "ws-1", "1", "1", None, None]
+    assert sent == [
+        first,
+        ["bearer sk-2", "ws-2", "1", "2", "2", None],
+        ["bearer sk-2", None, "1", "2", "2", "3"],
+        first,
+    ]
+
+
+async def test_a_light_copy_with_nothing_given_is_the_same(server: LocalServer) -> None:
+    """Its settings and its connections are the client's."""
+    async with server.client(DashScope, tools=Toolset(get_weather)) as client:
+        twin = client.with_options()
+        assert type(twin) is DashScope
+        assert twin._session.config == client._session.config
+        await twin.threads.create()
+        assert twin._session.pool.http() is client._session.pool.http()
+        made = await twin.assistants.create(model="m")
+        answer = await twin.ask('/call get_weather {"city": "x"}', assistant_id=made.id)
+        assert answer.text == "get_weather -> x 晴"
+
+
+async def test_a_light_copys_key_is_the_one_that_counts() -> None:
+    """A wrong one is refused by the service, for the copy alone."""
+    async with LocalServer(api_key="right") as server, server.client(DashScope) as client:
+        with pytest.raises(AuthenticationError):
+            await client.with_options(api_key="wrong").threads.create()
+        await client.threads.create()
+        wrong = server.client(DashScope, api_key="wrong")
+        await wrong.with_options(api_key="right").threads.create()
+        await wrong.close()
+
+
+async def test_workspaces_of_light_copies_do_not_see_each_other(client: DashScope) -> None:
+    """A copy a tenant: what one makes the other does not find."""
+    one, two = (client.with_options(workspace=name) for name in ("one", "two"))
+    made = await one.assistants.create(model="m")
+
+    assert [found.id async for found in one.assistants.list()] == [made.id]
+    assert [found.id async for found in two.assistants.list()] == []
+
+
+async def test_a_light_copy_has_its_own_patience_and_tools(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Timeouts and default handlers are replaced, for the copy alone."""
+    hasty = client.with_options(timeouts=Timeouts(total=0.05))
+    with pytest.raises(TotalTimeout):
+        await hasty.ask("/wait 30", assistant_id=assistant_id)
+    handy = client.with_options(tools=Toolset(get_weather))
+    question = '/call get_weather {"city": "x"}'
+    assert (await handy.ask(question, assistant_id=assistant_id)).text == "get_weather -> x 晴"
+
+    assert (await client.ask(question, assistant_id=assistant_id)).pending_calls != ()
+    assert handy._session.config.timeouts == client._session.config.timeouts == Timeouts()
+
+
+async def test_closing_a_light_copy_closes_nothing(client: DashScope, assistant_id: str) -> None:
+    """Neither `close` nor its block ends the client's connections or streams."""
+    copied = client.with_options(headers={"X-A": "1"})
+    async with copied.stream("/say x\n/call f {}", assistant_id=assistant_id) as stream:
+        await anext(stream)
+        await copied.close()
+        async with copied.with_options():
+            pass
+        assert (await stream.result()).text == "x"
+
+    await copied.threads.create()
+    await client.threads.create()
+
+
+async def test_closing_the_client_closes_the_streams_of_its_copies(server: LocalServer) -> None:
+    """What a copy, or a copy of it, opened ends with the client; the copies are closed, too."""
+    client = server.client(DashScope)
+    made = await client.assistants.create(model="m")
+    copied = client.with_options(timeouts=Timeouts(idle=30))
+    streams = [one.stream("/say x\n/wait 30", assistant_id=made.id)
+               for one in (copied, copied.with_options())]  # fmt: skip
+    runs = []
+    for stream in streams:
+        await stream.__aenter__()
+        assert isinstance(await anext(stream), RunEvent)
+        runs.append(stream.snapshot.run)
+    await client.close()
+    for stream in streams:
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+    with pytest.raises(LocalProtocolError, match="closed"):
+        await copied.threads.create()
+
+    async with server.client(DashScope) as other:
+        for run in runs:
+            assert run is not None
+            read = await other.threads.runs.retrieve(run.thread_id or "", run.id)
+            assert read.status == "cancelled"
+
+
+async def test_what_the_service_lacks_is_remembered_by_all_copies() -> None:
+    """A call that one of them tried in vain is not tried by the others."""
+    told: list[Any] = []
+    async with (
+        LocalServer(can_cancel=False) as server,
+        server.client(DashScope, on_request=told.append) as client,
+    ):
+        for one in (client.with_options(), client, client.with_options(workspace="ws")):
+            with pytest.raises(UnsupportedOperation):
+                await one.threads.runs.cancel("t", "r")
+
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("built", "workspace", "expected"),
+    [
+        ({"region": "eu-central-1"}, "two", "https://two.eu-central-1.maas.aliyuncs.com/api/v1"),
+        ({"region": "intl"}, "two", "https://dashscope-intl.aliyuncs.com/api/v1"),
+        ({}, "two", "https://dashscope.aliyuncs.com/api/v1"),
+        ({"base_url": "https://example.org"}, "two", "https://example.org"),
+        ({"base_url": "https://e.org", "region": "eu-central-1"}, "two", "https://e.org"),
+    ],
+)
+def test_a_host_that_carries_the_workspace_follows_it(
+    built: dict[str, Any], workspace: str, expected: str
+) -> None:
+    """A base URL that was given stays; the copy of a copy follows as well."""
+    client = DashScope("sk-x", "one", **built)
+    copied = client.with_options(workspace=workspace)
+
+    assert base_url(copied) == expected
+    assert base_url(copied.with_options(api_key="sk-y")) == expected
+    assert base_url(copied.with_options(workspace="one")) == base_url(client)
+
+
+def test_a_base_url_of_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was given, if not in the call."""
+    monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", "https://example.org/api/v1")
+    copied = DashScope("sk-x").with_options(workspace="ws")
+
+    assert base_url(copied) == "https://example.org/api/v1"
+
+
+def test_a_light_copy_shows_no_key() -> None:
+    """Neither its own nor the client's, nor a header."""
+    client = DashScope("sk-very-secret-1")
+    copied = client.with_options(api_key="sk-very-secret-2", headers={"X-A": "hush"})
+    shown = f"{copied!r} {copied} {copied._session.config!r}"
+
+    assert shown.startswith("DashScope(base_url=")
+    assert "secret" not in shown
+    assert "hush" not in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"api_key": ""}, "key"),
+        ({"api_key": None}, "key"),
+        ({"api_key": "sk 1"}, "key"),
+        ({"api_key": "sk\nX: y"}, "key"),
+        ({"api_key": 5}, "key"),
+        ({"headers": {"X": 1}}, "'X'"),
+        ({"headers": {1: "x"}}, "1"),
+        ({"workspace": None}, "workspace"),
+        ({"workspace": ""}, "workspace"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], words: str) -> None:
+    """When the copy is made: a key, a header, or no workspace for a host that needs one."""
+    client = DashScope("sk-very-secret-1", "one", region="eu-central-1")
+    with pytest.raises(ConfigError, match=words) as caught:
+        client.with_options(**settings)
+
+    assert "secret" not in str(caught.value)

@@ -8,25 +8,34 @@ import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from msgspec import Struct
 
-from aiodashassist.core.events import ToolFinished, ToolStarted
+from aiodashassist.core.events import ToolFinished, ToolProgress, ToolStarted
 from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
-from aiodashassist.dispatch import Bench, Round
-from aiodashassist.errors import ToolArgumentsError, ToolError, ToolNotFound, ToolTimeout
+from aiodashassist.dispatch import Round
+from aiodashassist.errors import (
+    InvalidArgument,
+    PauseRun,
+    ToolArgumentsError,
+    ToolError,
+    ToolNotFound,
+    ToolTimeout,
+)
+from aiodashassist.handler import ToolContext
+from aiodashassist.jobs import Bench
 from aiodashassist.threads import WorkerThreads
-from aiodashassist.tools import ToolContext, Toolset
+from aiodashassist.tools import Toolset
 from tests import virtual_time
 
 PATIENCE = 2  # seconds after which a round that hangs is given up
 SECRET = "sk-0123456789"
 
 Function = Callable[..., Any]
-Events = list[ToolStarted | ToolFinished]
+Events = list[ToolStarted | ToolProgress | ToolFinished]
 
 
 @pytest.fixture(name="threads")
@@ -43,10 +52,16 @@ def called(name: str, arguments: str = "", number: int = 1) -> ToolCall:
     return ToolCall(id=f"wire{number}", call_id=f"call{number}", function=function)
 
 
-def begin(calls: list[ToolCall], tools: Toolset, threads: WorkerThreads, **bench: Any) -> Round:
+def begin(
+    calls: list[ToolCall],
+    tools: Toolset,
+    threads: WorkerThreads,
+    given: Sequence[ToolOutput] = (),
+    **bench: Any,
+) -> Round:
     """Start a round."""
     settings = Bench(tools=tools, threads=threads, **bench)
-    return Round(calls, settings, run_id="run1", thread_id="thread1")
+    return Round(calls, settings, run_id="run1", thread_id="thread1", given=given)
 
 
 async def follow(round_: Round) -> Events:
@@ -212,7 +227,7 @@ async def test_a_crash_is_one_output_that_gives_nothing_away(
         finished = await answer(CRASHES[crash], threads)
     assert finished.output.output == '{"error":"act failed"}'
     assert isinstance(finished.error, BaseException)
-    (record,) = [each for each in caplog.records if each.name == "aiodashassist.dispatch"]
+    (record,) = [each for each in caplog.records if each.name == "aiodashassist.jobs"]
     assert record.getMessage() == "tool act crashed in run run1"
     assert record.exc_info is not None
     assert record.exc_info[1] is finished.error
@@ -685,3 +700,519 @@ async def test_blocking_tools_do_not_hold_the_loop(threads: WorkerThreads) -> No
     await follow(round_)
 
     assert [output.output for output in round_.outputs()] == ["met"] * 4
+
+
+# Approval
+
+
+def approving(verdict: object) -> list[Function]:
+    """Approvals that give this, or raise it: async, plain, and plain giving an awaitable."""
+
+    async def on_the_loop(_call: ToolCall) -> Any:
+        if isinstance(verdict, BaseException):
+            raise verdict
+        return verdict
+
+    def in_a_thread(_call: ToolCall) -> Any:
+        if isinstance(verdict, BaseException):
+            raise verdict
+        return verdict
+
+    return [on_the_loop, in_a_thread, lambda call: on_the_loop(call)]  # noqa: PLW0108
+
+
+async def asked(
+    approve: Function, threads: WorkerThreads, *, of_run: bool = False
+) -> tuple[list[str], ToolFinished | None]:
+    """The kinds of events of one call that is to be approved, and how it ended, if it did."""
+    tools = Toolset()
+    tools.register(name="act", approve=None if of_run else approve)(giving("acted"))
+    round_ = begin([called("act")], tools, threads, approve=approve if of_run else None)
+    events = await follow(round_)
+    last = events[-1] if events else None
+    assert last is None or isinstance(last, ToolFinished)
+    return [type(event).__name__ for event in events], last
+
+
+@pytest.mark.parametrize("of_run", [False, True])
+async def test_a_call_that_is_approved_runs(threads: WorkerThreads, *, of_run: bool) -> None:
+    """`True`, of a tool's approval or of the run's, async or plain, lets the call run."""
+    for approve in approving(True):
+        kinds, finished = await asked(approve, threads, of_run=of_run)
+        assert kinds == ["ToolStarted", "ToolFinished"]
+        assert finished is not None
+        assert (finished.output.output, finished.error) == ("acted", None)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (False, "the call was refused"),
+        ("", "the call was refused"),
+        ("not on Sundays 星期日", "not on Sundays 星期日"),
+        (Colour.RED, "red"),
+        (ToolError("no funds"), "no funds"),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("of_run", [False, True])
+async def test_a_refusal_is_what_the_model_reads(
+    verdict: object,
+    reason: str,
+    threads: WorkerThreads,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    of_run: bool,
+) -> None:
+    """A refused call is finished without having been started; the refusal is no crash."""
+    for approve in approving(verdict):
+        kinds, finished = await asked(approve, threads, of_run=of_run)
+        assert kinds == ["ToolFinished"]
+        assert finished is not None
+        assert error_of(finished) == reason
+        assert isinstance(finished.error, ToolError)
+        assert finished.error.message == reason
+        assert finished.duration == 0
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind"),
+    [
+        (None, TypeError),
+        (1, TypeError),
+        ({"ok": True}, TypeError),
+        (ValueError(SECRET), ValueError),
+        (SystemExit(SECRET), SystemExit),
+        (TimeoutError(SECRET), TimeoutError),
+    ],
+    ids=repr,
+)
+async def test_an_approval_that_goes_wrong_runs_nothing(
+    verdict: object,
+    kind: type[BaseException],
+    threads: WorkerThreads,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Anything but yes or no, such as a forgotten `return`, is a crash: logged, and not run."""
+    for approve in approving(verdict):
+        caplog.clear()
+        with caplog.at_level(logging.ERROR):
+            kinds, finished = await asked(approve, threads)
+        assert kinds == ["ToolFinished"]
+        assert finished is not None
+        assert finished.output.output == '{"error":"act failed"}'
+        assert isinstance(finished.error, kind)
+        told = [each for each in caplog.records if each.name == "aiodashassist.jobs"]
+        assert [record.getMessage() for record in told] == ["tool act crashed in run run1"]
+
+
+@pytest.mark.parametrize(
+    ("tools_own", "runs", "questions"),
+    [(True, True, ["tool", "run"]), (True, False, ["tool", "run"]), (False, True, ["tool"])],
+)
+async def test_both_approvals_must_say_yes(
+    threads: WorkerThreads, *, tools_own: bool, runs: bool, questions: list[str]
+) -> None:
+    """The tool's approval is asked first, then the run's; a no is the end of it."""
+    heard: list[tuple[str, str, str]] = []
+
+    def asking(who: str, verdict: bool) -> Function:
+        async def approve(call: ToolCall) -> bool:
+            heard.append((who, call.call_id, call.arguments))
+            return verdict
+
+        return approve
+
+    tools = Toolset()
+    tools.register(name="double", approve=asking("tool", tools_own))(double)
+    round_ = begin([called("double", '{"number": 2}')], tools, threads, approve=asking("run", runs))
+    *_, finished = await follow(round_)
+    assert heard == [(who, "call1", '{"number": 2}') for who in questions]
+    assert isinstance(finished, ToolFinished)
+    assert (finished.error is None) is (tools_own and runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("nobody", ""), ("double", "{}"), ("double", '{"number": "x"}')]
+)
+async def test_nobody_is_asked_about_nonsense(
+    name: str, arguments: str, threads: WorkerThreads
+) -> None:
+    """A call of no tool, or with arguments that do not fit, is answered without an approval."""
+
+    async def approve(call: ToolCall) -> bool:
+        raise AssertionError(call)
+
+    tools = Toolset()
+    tools.register(approve=approve)(double)
+    round_ = begin([called(name, arguments)], tools, threads, approve=approve)
+    started, finished = await follow(round_)
+    assert isinstance(started, ToolStarted)
+    assert isinstance(finished, ToolFinished)
+    assert isinstance(finished.error, ToolNotFound | ToolArgumentsError)
+
+
+async def test_a_call_that_waits_for_its_approval_holds_no_seat(threads: WorkerThreads) -> None:
+    """With one seat, another call runs to its end while somebody thinks about the first."""
+    done = asyncio.Event()
+
+    async def approve(call: ToolCall) -> bool:
+        if call.name == "first":
+            await done.wait()
+        return True
+
+    async def first() -> str:
+        return "first"
+
+    async def second() -> str:
+        done.set()
+        return "second"
+
+    calls = [called("first", number=1), called("second", number=2)]
+    round_ = begin(calls, Toolset(first, second), threads, concurrency=1, approve=approve)
+    events = await follow(round_)
+    assert [event.call.name for event in events] == ["second", "second", "first", "first"]
+
+
+def test_the_time_of_an_approval_is_not_the_tools() -> None:
+    """Neither the timeout of a tool nor its duration begins before the call is approved."""
+
+    async def main() -> Events:
+        async def approve(_call: ToolCall) -> bool:
+            await asyncio.sleep(1000)
+            return True
+
+        async def act() -> str:
+            await asyncio.sleep(5)
+            return "acted"
+
+        tools = Toolset()
+        tools.register(timeout=10, approve=approve)(act)
+        round_ = begin([called("act")], tools, WorkerThreads(1))
+        await asyncio.wait(round_._tasks)
+        return list(round_._events)
+
+    started, finished = virtual_time.run(main())
+    assert isinstance(started, ToolStarted)
+    assert isinstance(finished, ToolFinished)
+    assert (finished.error, finished.duration) == (None, 5)
+
+
+PLACE: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")
+
+
+async def test_approvals_see_the_callers_context(threads: WorkerThreads) -> None:
+    """Async and plain approvals alike run with the context variables of who began the round."""
+    seen: list[tuple[str, bool]] = []
+
+    def look(_call: ToolCall) -> bool:
+        seen.append((PLACE.get(), threading.current_thread() is threading.main_thread()))
+        return True
+
+    async def look_on_the_loop(call: ToolCall) -> bool:
+        return look(call)
+
+    token = PLACE.set("here")
+    try:
+        await asked(look, threads)
+        await asked(look_on_the_loop, threads)
+    finally:
+        PLACE.reset(token)
+    assert seen == [("here", False), ("here", True)]
+
+
+async def test_cancelling_ends_an_approval(threads: WorkerThreads) -> None:
+    """Whoever is being asked on the loop is cancelled, and the call never starts."""
+    at_work, ended = asyncio.Event(), asyncio.Event()
+
+    async def approve(_call: ToolCall) -> bool:
+        at_work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return True
+
+    round_ = begin([called("double", '{"number": 1}')], Toolset(double), threads, approve=approve)
+    await at_work.wait()
+    await asyncio.wait(round_.cancel(), timeout=PATIENCE)
+    assert ended.is_set()
+    assert round_.take() is None
+
+
+async def test_an_approval_that_ignores_its_cancellation_starts_nothing(
+    threads: WorkerThreads,
+) -> None:
+    """A yes that comes after the round was cancelled does not run the tool."""
+    at_work = asyncio.Event()
+
+    async def approve(_call: ToolCall) -> bool:
+        at_work.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return True
+        return False
+
+    round_ = begin([called("double", '{"number": 1}')], Toolset(double), threads, approve=approve)
+    await at_work.wait()
+    (task,) = round_.cancel()
+    await asyncio.wait({task}, timeout=PATIENCE)
+    assert task.cancelled()
+    assert round_.take() is None
+
+
+async def test_an_approval_stuck_in_a_thread_holds_nobody(threads: WorkerThreads) -> None:
+    """Cancelling does not wait for a plain approval that blocks."""
+    loop, at_work, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def approve(_call: ToolCall) -> bool:
+        loop.call_soon_threadsafe(at_work.set)
+        return release.wait(30)
+
+    round_ = begin([called("double", '{"number": 1}')], Toolset(double), threads, approve=approve)
+    await at_work.wait()
+    (task,) = round_.cancel()
+    await asyncio.wait({task}, timeout=PATIENCE)
+    assert task.cancelled()
+    assert not release.is_set()
+    release.set()
+
+
+# Pauses, given outputs, and calls that are left to the caller
+
+
+def grouped() -> Function:
+    """A tool that pauses out of a task group of its own."""
+
+    async def function() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(raising(PauseRun(SECRET))())
+
+    return function
+
+
+PAUSES: dict[str, Function] = {
+    "async": raising(PauseRun(SECRET)),
+    "plain": raising_in_a_thread(PauseRun(SECRET)),
+    "out of a group": grouped(),
+}
+
+
+@pytest.mark.parametrize("pause", PAUSES)
+async def test_a_tool_that_pauses_gives_no_output(
+    pause: str, threads: WorkerThreads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pause is neither told to the model nor logged; the call is the caller's, others finish."""
+    tools = Toolset(double)
+    tools.register(name="pause")(PAUSES[pause])
+    calls = [called("pause", number=1), called("double", '{"number": 2}', number=2)]
+    with caplog.at_level(logging.DEBUG, logger="aiodashassist"):
+        round_ = begin(calls, tools, threads)
+        events = await follow(round_)
+
+    assert sorted(type(event).__name__ for event in events if event.call.call_id == "call1") == [
+        "ToolStarted"
+    ]
+    assert [call.call_id for call in round_.pending] == ["call1"]
+    assert round_.completed == (ToolOutput(tool_call_id="call2", output="4"),)
+    assert round_.outputs() == (ToolOutput(tool_call_id="wire2", output="4"),)
+    assert not caplog.records
+
+
+async def test_a_group_with_another_error_is_a_crash(threads: WorkerThreads) -> None:
+    """Only where nothing but a pause was raised is it one."""
+    error = ExceptionGroup("two", [PauseRun(), ValueError(SECRET)])
+    assert error_of(await answer(raising(error), threads)) == "act failed"
+
+
+async def test_an_approval_that_pauses_leaves_the_call(threads: WorkerThreads) -> None:
+    """A call whose approval pauses has no event at all, and nobody else is asked."""
+    for approve in approving(PauseRun(SECRET)):
+        tools = Toolset()
+        tools.register(name="act", approve=approve)(giving("acted"))
+        round_ = begin([called("act")], tools, threads, approve=raising(AssertionError()))
+        assert await follow(round_) == []
+        assert [call.call_id for call in round_.pending] == ["call1"]
+        assert (round_.completed, round_.outputs()) == ((), ())
+
+
+async def test_news_come_when_the_last_call_pauses(threads: WorkerThreads) -> None:
+    """Whoever waits is woken by the end of a round that has nothing more to tell."""
+    go = asyncio.Event()
+
+    async def pause() -> None:
+        await go.wait()
+        raise PauseRun
+
+    round_ = begin([called("pause")], Toolset(pause), threads)
+    await round_.news()
+    assert isinstance(round_.take(), ToolStarted)
+    news = round_.news()
+    go.set()
+    async with asyncio.timeout(PATIENCE):
+        await news
+    assert (round_.finished, round_.take()) == (True, None)
+
+
+async def test_given_outputs_are_not_run_again(threads: WorkerThreads) -> None:
+    """A call whose output is known runs nothing and tells nothing; the others run."""
+    ran: list[int] = []
+
+    async def act(number: int) -> int:
+        ran.append(number)
+        return number
+
+    calls = [called("act", f'{{"number": {i}}}', i) for i in range(3)]
+    given = [
+        ToolOutput(tool_call_id="call0", output="A"),
+        ToolOutput(tool_call_id="wire2", output="C"),
+    ]
+    round_ = begin(calls, Toolset(act), threads, given)
+    assert round_.given == (
+        (calls[0], ToolOutput(tool_call_id="wire0", output="A")),
+        (calls[2], ToolOutput(tool_call_id="wire2", output="C")),
+    )
+    events = await follow(round_)
+    assert ran == [1]
+    assert {event.call.call_id for event in events} == {"call1"}
+    assert [output.output for output in round_.outputs()] == ["A", "1", "C"]
+    assert [output.tool_call_id for output in round_.completed] == ["call0", "call1", "call2"]
+
+
+async def test_a_given_output_of_no_call_is_refused_before_anything_runs(
+    threads: WorkerThreads,
+) -> None:
+    """An output that fits no call is an error, and no call is begun."""
+    tasks = len(asyncio.all_tasks())
+    with pytest.raises(InvalidArgument, match="'other' answers none of the calls call1"):
+        begin(
+            [called("double")],
+            Toolset(double),
+            threads,
+            [ToolOutput(tool_call_id="other", output="")],
+        )
+    assert len(asyncio.all_tasks()) == tasks
+
+
+async def test_without_a_bench_calls_are_the_callers() -> None:
+    """Nobody is at work: what was not given is pending, and the caller's answers complete it."""
+    calls = [called("a", number=1), called("b", number=2), called("c", number=3)]
+    given = [ToolOutput(tool_call_id="call2", output="B")]
+    round_ = Round(calls, None, run_id="run1", thread_id=None, given=given)
+    assert (round_.finished, round_.take()) == (True, None)
+    assert round_.news().done()
+    assert [call.call_id for call in round_.pending] == ["call1", "call3"]
+    assert round_.completed == tuple(given)
+
+    with pytest.raises(InvalidArgument, match="2 tool outputs are expected, not 3"):
+        round_.submit([ToolOutput(output="x")] * 3)
+    answers = round_.submit(
+        [ToolOutput(tool_call_id="call3", output="C"), ToolOutput(tool_call_id="wire1", output="A")]
+    )
+    expected = [("wire1", "A"), ("wire2", "B"), ("wire3", "C")]
+    assert [(answer.tool_call_id, answer.output) for answer in answers] == expected
+    submitted = {call.call_id: output.output for call, output in round_.submitted}
+    assert submitted == {"call1": "A", "call3": "C"}
+
+
+# Progress
+
+
+async def test_what_a_tool_emits_is_told_in_order(threads: WorkerThreads) -> None:
+    """Progress stands between the start and the end of its call, on the loop and in a thread."""
+
+    async def on_the_loop(ctx: ToolContext[None]) -> str:
+        await ctx.emit(1)
+        await ctx.emit(2)
+        ctx.emit_from_thread({"of": 3})  # no thread at all, and yet in its place
+        return "done"
+
+    def in_a_thread(ctx: ToolContext[None]) -> str:
+        for data in (1, 2, {"of": 3}):
+            ctx.emit_from_thread(data)
+        return "done"
+
+    for function in (on_the_loop, in_a_thread):
+        tools = Toolset()
+        tools.register(name="act")(function)
+        call = called("act")
+        events = await follow(begin([call], tools, threads))
+        started, *progress, finished = events
+        assert isinstance(started, ToolStarted)
+        assert progress == [ToolProgress(call=call, data=data) for data in (1, 2, {"of": 3})]
+        assert isinstance(finished, ToolFinished)
+
+
+async def test_a_tool_that_only_emits_leaves_the_loop_to_others(threads: WorkerThreads) -> None:
+    """Emitting lets other tasks run: a tool in a tight loop can be stopped."""
+    stop = asyncio.Event()
+
+    async def act(ctx: ToolContext[None]) -> str:
+        while not stop.is_set():
+            await ctx.emit("still here")
+        return "stopped"
+
+    round_ = begin([called("act")], Toolset(act), threads)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    stop.set()
+    *_, finished = await follow(round_)
+    assert isinstance(finished, ToolFinished)
+    assert finished.output.output == "stopped"
+
+
+@pytest.mark.parametrize("end", ["output", "pause", "timeout", "cancel"])
+async def test_after_its_end_a_call_tells_nothing(end: str, threads: WorkerThreads) -> None:
+    """What is emitted when the call has ended, in whatever way, is dropped without an error."""
+    kept: list[ToolContext[None]] = []
+    at_work = asyncio.Event()
+
+    async def act(ctx: ToolContext[None]) -> str:
+        kept.append(ctx)
+        at_work.set()
+        if end == "pause":
+            raise PauseRun
+        if end in ("timeout", "cancel"):
+            await asyncio.Event().wait()
+        return "done"
+
+    round_ = begin(
+        [called("act")], Toolset(act), threads, timeout=0.01 if end == "timeout" else None
+    )
+    await at_work.wait()
+    if end == "cancel":
+        round_.cancel()
+    else:
+        await asyncio.wait(round_._tasks, timeout=PATIENCE)
+    told = len(round_._events)
+    await kept[0].emit("late")
+    await asyncio.to_thread(kept[0].emit_from_thread, "late")
+    await asyncio.sleep(0)
+    assert len(round_._events) == told
+
+
+def test_emitting_after_the_loop_is_closed_does_nothing() -> None:
+    """A thread that outlives the loop can go on emitting; nobody hears it."""
+    kept: list[ToolContext[None]] = []
+
+    async def act(ctx: ToolContext[None]) -> str:
+        kept.append(ctx)
+        return "done"
+
+    async def main() -> None:
+        threads = WorkerThreads(1)
+        await follow(begin([called("act")], Toolset(act), threads))
+
+    asyncio.run(main())
+    emitting = threading.Thread(target=kept[0].emit_from_thread, args=("late",))
+    failed: list[object] = []
+    before, threading.excepthook = threading.excepthook, failed.append
+    try:
+        emitting.start()
+        emitting.join(10)
+    finally:
+        threading.excepthook = before
+    assert not emitting.is_alive()
+    assert failed == []

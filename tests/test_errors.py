@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from aiodashassist import errors
-from aiodashassist.errors import APIError, AssistError, RunError
+from aiodashassist.errors import APIError, AssistError, PauseRun, RunError
 
 PARENTS = {
     "AssistError": "Exception",
@@ -48,7 +48,10 @@ PARENTS = {
     "ToolArgumentsError": "ToolError",
     "ToolTimeout": "ToolError",
 }
-CLASSES: list[type[AssistError]] = [getattr(errors, name) for name in errors.__all__]
+SIGNALS = {"PauseRun"}
+CLASSES: list[type[AssistError]] = [
+    getattr(errors, name) for name in errors.__all__ if name not in SIGNALS
+]
 WHERE = {"run_id": "run_1", "thread_id": "thread_1", "request_id": "request_1", "text": "SAID"}
 
 every_class = pytest.mark.parametrize("cls", CLASSES)
@@ -206,3 +209,11 @@ def test_a_run_error_tells_the_ending(cls: type[RunError]) -> None:
     assert isinstance(error, RunError)
     assert (error.status, error.code) == ("failed", "Teapot")
     assert (unknown.status, unknown.code) == ("", "")
+
+
+def test_the_pause_is_a_signal_and_no_error() -> None:
+    """A pause is no `AssistError`: whoever handles those lets it through; it can be pickled."""
+    signal = PauseRun("ask the boss")
+    back = pickle.loads(pickle.dumps(signal))
+    assert PauseRun.__bases__ == (Exception,)
+    assert (type(back), back.args) == (PauseRun, ("ask the boss",))

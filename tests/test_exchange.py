@@ -6,10 +6,17 @@ from typing import Any, cast
 import pytest
 
 from aiodashassist.core.models import Run
-from aiodashassist.core.operations import CreateThreadAndRun, Operation, SubmitOutputs
+from aiodashassist.core.operations import (
+    CreateThreadAndRun,
+    Operation,
+    RetrieveRun,
+    SubmitOutputs,
+)
 from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import ServerError
 from aiodashassist.exchange import Exchange
+from aiodashassist.feed import EventFeed
+from aiodashassist.polling import PolledRun
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.session import Body
 from aiodashassist.stream import RunStream, StreamOptions
@@ -117,3 +124,35 @@ async def test_a_run_that_cannot_be_found_is_left(end: bytes | Exception) -> Non
 
     assert not session.cancelled
     assert all(body.closed for body in session.bodies)
+
+
+async def attaching() -> Operation[Run]:
+    """A run that is under way has no stream: it is read."""
+    return RetrieveRun(thread_id="thread_1", run_id="run_1")
+
+
+async def test_a_run_that_is_read_is_polled_until_outputs_open_a_stream() -> None:
+    """Nothing is sent to begin with; what the outputs open is a stream like any other."""
+    session = Slow()
+    session.gate.set()
+    exchange = Exchange(session.typed())
+    feed = await exchange.begin(attaching)
+    assert isinstance(feed, PolledRun)
+    assert not feed.breaks_off
+    assert (exchange.asked, exchange.thread_id, session.asked) == (True, "thread_1", [])
+
+    assert isinstance(await exchange.deliver(outputs(stream=True)), EventFeed)
+
+
+async def test_hanging_up_drops_what_a_polled_run_has_told() -> None:
+    """Events that nobody took are gone with it."""
+    session = Slow()
+    exchange = Exchange(session.typed())
+    feed = await exchange.begin(attaching)
+    assert isinstance(feed, PolledRun)
+    told = await asyncio.wait_for(feed.next(), 5)
+    assert told is not None
+    feed._events.append(told)
+    exchange.hang_up()
+
+    assert not feed._events

@@ -118,3 +118,17 @@ async def test_a_cancelled_next_loses_nothing() -> None:
 
     assert await feed.next() is not None
     feed.close()
+
+
+async def test_silence_that_is_borne_does_not_count() -> None:
+    """While the service waits for us its silence has no end, before a wait and in it."""
+    body = ScriptedBody()
+    feed = feed_of(body, first_event=0.01)
+    feed.bear_silence(patient=True)
+    reading = asyncio.create_task(feed.next())
+    await asyncio.sleep(0.05)
+    assert not reading.done()
+    body.feed(b"data:1\n\n")
+
+    assert isinstance(await asyncio.wait_for(reading, 5), UnknownEvent)
+    feed.close()

@@ -15,12 +15,26 @@ LAYERS = (
     ("errors",),
     ("core.tooling",),
     ("core.models", "core.settings", "core.sse", "core.checks", "core.outputs", "core.plain"),
-    ("core.events", "core.params", "core.result"),
+    ("core.events", "core.params", "core.result", "core.files"),
     ("core.operations",),
     ("core.provider", "core.machine", "core.snapshot"),
-    ("providers", "schema", "tools", "config", "clocks", "threads", "duties", "errands"),
-    ("session", "dispatch"),
-    ("feed",),
+    (
+        "providers",
+        "schema",
+        "handler",
+        "tools",
+        "config",
+        "clocks",
+        "threads",
+        "duties",
+        "errands",
+        "pages",
+        "hooks",
+        "uploads",
+    ),
+    ("session", "jobs"),
+    ("dispatch",),
+    ("feed", "polling"),
     ("exchange",),
     ("loop",),
     ("stream",),
@@ -31,7 +45,8 @@ LAYERS = (
 BESIDE = ("server",)
 AIOHTTP = ("session", "server")
 PURE = ("core", "providers", "errors")
-QUIET = {"collections", "msgspec", "re", "typing", "urllib"}  # all that a pure room needs
+# All that a pure room needs.
+QUIET = {"collections", "datetime", "msgspec", "re", "typing", "urllib"}
 DOORS = {"", "__main__", "events", "core"}  # the package's own doors: re-exports only
 
 

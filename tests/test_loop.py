@@ -23,7 +23,7 @@ from aiodashassist import (
     ToolStarted,
     TotalTimeout,
 )
-from aiodashassist.dispatch import Bench
+from aiodashassist.jobs import Bench
 from aiodashassist.stream import RunStream, StreamOptions
 from aiodashassist.threads import WorkerThreads
 from tests.scripted import ScriptedSession, opening

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import aiodashassist
+from aiodashassist import DashScope
 from aiodashassist.server import LocalServer
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +27,8 @@ def block(words: str) -> str:
 
 
 def test_every_python_block_is_run_by_a_test() -> None:
-    """A new block needs a test: these three have theirs, the vendor's in the conformance suite."""
-    assert len(PYTHON) == 3
+    """A new block needs a test: these four have theirs, the vendor's in the conformance suite."""
+    assert len(PYTHON) == 4
 
 
 def test_the_program_with_a_tool_runs_as_it_stands() -> None:
@@ -54,9 +55,36 @@ async def test_our_loop_does_what_the_vendors_does(
     monkeypatch.setenv("DASHSCOPE_HTTP_BASE_URL", server.dashscope_url)
     monkeypatch.setenv("DASHSCOPE_API_KEY", "any")
     names: dict[str, Any] = {}
-    exec(block("client.ask"), names)
+    exec(block("return answer.text"), names)
 
     assert await names["run_loop"](QUESTION) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("decision", "answer"),
+    [
+        (True, "look_up -> 7 is paid\nrefund -> 7 is refunded"),
+        (
+            "not without a receipt",
+            'look_up -> 7 is paid\nrefund -> {"error":"not without a receipt"}',
+        ),
+    ],
+)
+async def test_a_run_stops_for_a_human_and_goes_on(
+    client: DashScope, assistant_id: str, decision: bool | str, answer: str
+) -> None:
+    """The shown functions leave the refund to a decision, and never look the order up twice."""
+    names: dict[str, Any] = {}
+    exec(block("leave_to_a_human"), names)
+    question = '/call look_up {"order": "7"}\n/call refund {"order": "7"}'
+
+    paused = await names["begin"](client, assistant_id, question)
+    assert [call.name for call in paused.pending_calls] == ["refund"]
+    assert [output.output for output in paused.completed_outputs] == ["7 is paid"]
+    del names["tools"]._handlers["look_up"]  # whoever looks up again fails
+    done = await names["go_on"](client, paused, decision)
+
+    assert (done.run.status, done.text) == ("completed", answer)
 
 
 def test_the_vendors_loop_is_shown_as_it_is_run() -> None:

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from msgspec import Meta, Struct, UnsetType, field
 
 from aiodashassist.errors import InvalidArgument, ToolArgumentsError
+from aiodashassist.handler import ToolContext
 from aiodashassist.schema import Parameters, describe, read_parameters
-from aiodashassist.tools import ToolContext
 from tests import future_tools
 
 T = TypeVar("T")

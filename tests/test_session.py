@@ -3,8 +3,13 @@
 import asyncio
 import gc
 import json
+import os
 import pickle
+import re
 import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,6 +26,7 @@ from aiodashassist.errors import (
     ConnectError,
     DecodeError,
     FirstEventTimeout,
+    InvalidArgument,
     LocalProtocolError,
     NotFound,
     RemoteProtocolError,
@@ -524,3 +530,398 @@ async def test_the_key_is_in_no_protocol_error() -> None:
 
     assert all(KEY not in f"{error} {error!r}" for error in errors)
     assert [type(error) for error in errors] == [RemoteProtocolError, UnexpectedRedirect]
+
+
+# --- uploads: on a socket that takes as much as the test wants ---
+
+Handler = Callable[[asyncio.StreamReader, Writer], Awaitable[None]]
+TAKEN = b'{"request_id":"r","data":{"uploaded_files":[{"file_id":"f","name":"n"}]}}'
+LARGE = 20 << 20  # bytes; more than any socket takes by itself
+
+
+@asynccontextmanager
+async def taking(handler: Handler) -> AsyncIterator[str]:
+    """A server that hands its connections to `handler`; gives its address."""
+    tasks: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: Writer) -> None:
+        tasks.add(asyncio.current_task())
+        try:
+            await handler(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client left, or the test is over
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*filter(None, tasks), return_exceptions=True)
+        await server.wait_closed()
+
+
+async def head_of(reader: asyncio.StreamReader) -> bytes:
+    """The head of a request."""
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+async def body_of(reader: asyncio.StreamReader, head: bytes) -> bytes:
+    """The whole body of a request, as it came."""
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    if length is not None:
+        return await reader.readexactly(int(length[1]))
+    return await reader.readuntil(b"\r\n0\r\n\r\n")
+
+
+@asynccontextmanager
+async def sound() -> AsyncIterator[list[object]]:
+    """A check that nothing stays behind: no task, no open file, no line in the loop's log."""
+    told: list[object] = []
+    before = asyncio.all_tasks()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    yield told
+    async with asyncio.timeout(10):
+        while asyncio.all_tasks() - before:
+            await asyncio.sleep(0.001)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []
+
+
+async def upload_failure(
+    handler: Handler, source: Any, progress: Any = None, **options: Any
+) -> BaseException:
+    """What an upload ends in; the client works afterwards, and nothing stays behind."""
+    first = [handler]
+
+    async def first_then_good(reader: asyncio.StreamReader, writer: Writer) -> None:
+        if first:
+            await first.pop()(reader, writer)
+        else:
+            await answering(whole(THREAD))(Received("", {}, await head_of(reader)), writer)
+
+    async with sound(), taking(first_then_good) as url, made(url, **options) as client:
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 (whatever it is)
+            await client.files.create(source, progress=progress)
+        assert (await client.threads.retrieve("thread_1")).id == "thread_1"
+    return caught.value
+
+
+async def swallow(reader: asyncio.StreamReader, _writer: Writer) -> None:
+    """Takes everything and answers nothing."""
+    while await reader.read(1 << 16):
+        pass
+
+
+async def stall(reader: asyncio.StreamReader, _writer: Writer) -> None:
+    """Takes the head, and then nothing more."""
+    await head_of(reader)
+    await asyncio.Event().wait()
+
+
+def deny(*, close: bool) -> Handler:
+    """Answers 401 as soon as the head is there."""
+
+    async def handler(reader: asyncio.StreamReader, writer: Writer) -> None:
+        await head_of(reader)
+        body = b'{"code":"InvalidApiKey","message":"no","request_id":"q"}'
+        writer.write(whole(body, "401 No"))
+        await writer.drain()
+        if not close:
+            await asyncio.Event().wait()
+
+    return handler
+
+
+async def cut(reader: asyncio.StreamReader, writer: Writer) -> None:
+    """Resets the connection in the middle of the body."""
+    await head_of(reader)
+    await reader.readexactly(1 << 20)
+    writer.transport.abort()
+
+
+async def hang_up(reader: asyncio.StreamReader, _writer: Writer) -> None:
+    """Ends the connection before the body."""
+    await head_of(reader)
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A file that takes no room."""
+    path = tmp_path / "large.bin"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    return path
+
+
+async def captured(source: Any, **params: Any) -> tuple[bytes, bytes]:
+    """Head and body of an upload."""
+    seen: list[bytes] = []
+
+    async def capture(reader: asyncio.StreamReader, writer: Writer) -> None:
+        head = await head_of(reader)
+        seen.extend([head, await body_of(reader, head)])
+        writer.write(whole(TAKEN))
+        await writer.drain()
+
+    async with sound(), taking(capture) as url, made(url) as client:
+        assert (await client.files.create(source, **params)).id == "f"
+    return seen[0], seen[1]
+
+
+async def pieces(*given: Any) -> AsyncIterator[Any]:
+    """Pieces, one after the other; one that is an exception is raised."""
+    for piece in given:
+        if isinstance(piece, BaseException):
+            raise piece
+        yield piece
+
+
+def parts_of(head: bytes, body: bytes) -> list[tuple[bytes, bytes]]:
+    """Disposition and data of each part."""
+    boundary = re.search(rb"multipart/form-data; boundary=(\S+)", head)
+    assert boundary is not None
+    *parts, end = body.split(b"--" + boundary[1])[1:]
+    assert end == b"--\r\n"
+    found = []
+    for part in parts:
+        heads, _, data = part.partition(b"\r\n\r\n")
+        (disposition,) = re.findall(rb"Content-Disposition: (.*)", heads)
+        found.append((disposition.rstrip(b"\r"), data.removesuffix(b"\r\n")))
+    return found
+
+
+async def test_an_upload_is_a_form_with_its_texts_first() -> None:
+    """Length, type of the body, parts in the official SDK's order; `purpose` only when given."""
+    head, body = await captured(b"abc", filename="a.txt", description="说明", purpose="batch")
+    bare_head, bare = await captured(b"abc")
+
+    assert head.startswith(b"POST /api/v1/files HTTP/1.1\r\n")
+    assert b"Content-Length: %d\r\n" % len(body) in head
+    assert b"application/json; charset" in head.split(b"Accept: ")[1][:30]
+    assert head.lower().count(b"content-type") == 1
+    assert parts_of(head, body) == [
+        (b'form-data; name="descriptions"', "说明".encode()),
+        (b'form-data; name="purpose"', b"batch"),
+        (b'form-data; name="files"; filename="a.txt"', b"abc"),
+    ]
+    assert parts_of(bare_head, bare) == [(b'form-data; name="files"; filename="file"', b"abc")]
+
+
+async def test_an_upload_takes_fields_headers_and_query_of_its_own() -> None:
+    """What is not named joins the form, and the caller's headers win."""
+    head, body = await captured(
+        b"x", extra_body={"new": [1]}, extra_headers={"X-Mine": "1"}, extra_query={"q": "1"}
+    )
+
+    assert head.startswith(b"POST /api/v1/files?q=1 HTTP/1.1\r\n")
+    assert b"X-Mine: 1\r\n" in head
+    assert parts_of(head, body)[0] == (b'form-data; name="new"', b"[1]")
+
+
+async def test_what_has_no_size_is_sent_in_chunks() -> None:
+    """The length of an iterator is not known, and so not told."""
+    head, body = await captured(pieces(b"one", b"two"))
+
+    assert b"Transfer-Encoding: chunked\r\n" in head
+    assert b"content-length" not in head.lower()
+    assert b"\r\n3\r\none\r\n3\r\ntwo\r\n" in body
+
+
+@pytest.mark.parametrize("source", [b"", pieces(), pieces(b"")], ids=["bytes", "none", "empty"])
+async def test_an_empty_file_is_a_file(source: Any) -> None:
+    """A part without bytes."""
+    head, body = await captured(source)
+
+    assert b'name="files"; filename="file"\r\n\r\n' in body
+    assert b"boundary=" in head
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("天气 报告.txt", "天气 报告.txt"),
+        ("👨‍👩‍👧.txt", "👨‍👩‍👧.txt"),
+        ("100%.txt", "100%.txt"),
+        ("a;b='c'.txt", "a;b='c'.txt"),
+        ("../../x", "../../x"),
+        ("x" * 1000, "x" * 1000),
+        ("a\\b.txt", "a\\b.txt"),
+        ('say "hi".txt', "say %22hi%22.txt"),
+    ],
+)
+async def test_a_file_s_name_is_sent_as_the_official_sdk_sends_it(name: str, sent: str) -> None:
+    """UTF-8 as it is; only quotes are written otherwise, as browsers and urllib3 do."""
+    head, body = await captured(b"abc", filename=name)
+
+    assert parts_of(head, body) == [
+        (f'form-data; name="files"; filename="{sent}"'.encode(), b"abc")
+    ]
+
+
+async def test_a_path_is_sent_whole_and_told_as_it_goes(large: Path) -> None:
+    """What progress hears grows, and ends with the size."""
+    told: list[tuple[int, int]] = []
+    head, body = await captured(large, progress=lambda *one: told.append(one))
+
+    assert b'filename="large.bin"' in body
+    assert len(parts_of(head, body)[0][1]) == LARGE
+    assert [one for one, _ in told] == sorted({one for one, _ in told})
+    assert (told[-1], {size for _, size in told}) == ((LARGE, LARGE), {LARGE})
+
+
+@pytest.mark.parametrize("close", [True, False])
+async def test_an_answer_that_comes_before_the_body_is_taken(large: Path, close: bool) -> None:
+    """A key that is refused at once is told at once, not when all is sent."""
+    error = await upload_failure(deny(close=close), large, timeouts=Timeouts(read=10))
+
+    assert isinstance(error, AuthenticationError)
+    assert (error.status, error.request_id) == (401, "q")
+
+
+async def test_a_service_that_takes_nothing_is_a_request_timeout(large: Path) -> None:
+    """`Timeouts.read` bounds how long a piece may wait to be taken."""
+    error = await upload_failure(stall, large, timeouts=Timeouts(read=0.2))
+
+    assert isinstance(error, RequestTimeout)
+    assert "0.2 s" in str(error)
+
+
+async def test_a_service_that_takes_all_and_is_silent_is_a_request_timeout() -> None:
+    """After the last byte the silence of the answer counts."""
+    error = await upload_failure(swallow, b"abc", timeouts=Timeouts(read=0.2))
+
+    assert isinstance(error, RequestTimeout)
+
+
+async def test_total_bounds_an_upload(large: Path) -> None:
+    """However slowly it goes."""
+    error = await upload_failure(stall, large, timeouts=Timeouts(total=0.2))
+
+    assert isinstance(error, TotalTimeout)
+
+
+@pytest.mark.parametrize("handler", [cut, hang_up])
+@pytest.mark.parametrize("kind", ["path", "bytes", "iterator"])
+async def test_a_connection_that_breaks_in_mid_upload_is_told(
+    large: Path, handler: Handler, kind: str
+) -> None:
+    """Whatever is sent: an error of ours, and not the system's."""
+    blocks = (bytes(1 << 20) for _ in range(LARGE >> 20))
+    sources = {"path": large, "bytes": bytes(LARGE), "iterator": pieces(*blocks)}
+    error = await upload_failure(handler, sources[kind])
+
+    assert isinstance(error, TransportError)
+    assert not isinstance(error, RequestTimeout)
+
+
+MINE: list[Exception] = [
+    KeyError("mine"),
+    OSError("mine"),
+    TimeoutError("mine"),
+    ValueError("mine"),
+    aiohttp.ClientPayloadError("mine"),
+    BadRequest("mine"),
+]
+
+
+@pytest.mark.parametrize("mine", MINE, ids=lambda error: type(error).__name__)
+async def test_what_an_iterator_raises_reaches_the_caller(mine: Exception) -> None:
+    """The caller's own exception, itself; also one that the connection could have raised."""
+    error = await upload_failure(swallow, pieces(b"x" * 1000, mine))
+
+    assert error is mine
+
+
+async def test_an_iterator_of_texts_is_told() -> None:
+    """What is no bytes is an InvalidArgument, at the piece that is none."""
+    error = await upload_failure(swallow, pieces(b"x", "text"))
+
+    assert isinstance(error, InvalidArgument)
+
+
+async def test_what_progress_raises_reaches_the_caller(large: Path) -> None:
+    """And ends the upload."""
+    mine = KeyError("enough")
+
+    def stop(*_: object) -> None:
+        raise mine
+
+    assert await upload_failure(swallow, large, stop) is mine
+
+
+@pytest.mark.parametrize("size", [0, 1000, 2 * LARGE])
+async def test_a_file_that_changes_while_it_is_sent_is_told(large: Path, size: int) -> None:
+    """One that grows or shrinks does not fit the length that was told."""
+    error = await upload_failure(swallow, large, lambda *_: os.truncate(large, size))
+
+    assert isinstance(error, InvalidArgument)
+    assert "large.bin changed while it was sent" in str(error)
+
+
+async def test_a_file_that_is_gone_is_told(large: Path) -> None:
+    """Between the look at its size and its sending it may vanish."""
+    error = await upload_failure(swallow, large, on_request=lambda _: large.unlink(missing_ok=True))
+
+    assert isinstance(error, InvalidArgument)
+    assert "no longer be read" in str(error)
+
+
+async def test_a_cancelled_upload_leaves_nothing_behind(large: Path) -> None:
+    """No task, no open file, no warning; the client goes on."""
+    reached = asyncio.Event()
+
+    async def taken(reader: asyncio.StreamReader, _writer: Writer) -> None:
+        await head_of(reader)
+        reached.set()
+        await asyncio.Event().wait()
+
+    async with sound(), taking(taken) as url, made(url) as client:
+        task = asyncio.create_task(client.files.create(large))
+        await reached.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_the_key_is_in_no_error_of_an_upload(large: Path) -> None:
+    """Neither in its words nor in what hangs on it."""
+    for handler in (cut, hang_up, deny(close=True)):
+        seen: BaseException | None = await upload_failure(handler, large)
+        while seen is not None:
+            assert KEY not in f"{seen!r} {seen} {vars(seen)}"
+            seen = seen.__cause__ or seen.__context__
+
+
+async def test_an_upload_whose_answer_cannot_be_read_is_told() -> None:
+    """HTML, and a success that names no file, are no file."""
+    for body in (b"<html>", b"{}", b'{"data":{}}', b'{"data":{"uploaded_files":[]}}'):
+        error = await failure_of_upload(whole(body))
+        assert isinstance(error, DecodeError), body
+
+
+async def test_a_file_that_was_not_taken_is_an_error() -> None:
+    """`failed_uploads` in a 200: the file, why, and the request (§2.5)."""
+    failed = {"name": "n", "code": "BadRequest.TooLarge", "message": "too large"}
+    body = {"request_id": "r", "data": {"uploaded_files": [], "failed_uploads": [failed]}}
+    error = await failure_of_upload(whole(json.dumps(body).encode()))
+
+    assert isinstance(error, BadRequest)
+    assert (error.status, error.code, error.request_id) == (200, "BadRequest.TooLarge", "r")
+    assert "n: too large" in str(error)
+
+
+async def failure_of_upload(answer: bytes) -> BaseException:
+    """What an upload ends in that is answered so."""
+
+    async def handler(reader: asyncio.StreamReader, writer: Writer) -> None:
+        await body_of(reader, await head_of(reader))
+        writer.write(answer)
+        await writer.drain()
+
+    return await upload_failure(handler, b"abc")

@@ -401,6 +401,22 @@ async def test_closing_from_another_task_ends_the_iteration(
             await stream.result()
 
 
+async def test_closing_ends_the_iteration_of_a_run_that_is_polled(
+    client: DashScope, assistant_id: str
+) -> None:
+    """Whoever waits for the next look at a run is let go as soon as the stream is closed."""
+    thread = await client.threads.create()
+    await client.threads.messages.create(thread.id, "/wait 30")
+    run = await client.threads.runs.create(thread.id, assistant_id=assistant_id)
+    async with client.threads.runs.attach(thread.id, run.id, tools=None) as stream:
+        reading = asyncio.create_task(_collect(stream))
+        while stream.snapshot.run is None:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+        await stream.close()
+        await asyncio.wait_for(reading, 5)
+
+
 async def test_closing_while_outputs_travel_ends_the_iteration() -> None:
     """A submission that hangs does not hold whoever closes, or whoever reads."""
     streams = [STREAM + chunk(BEGIN + CALL) + END]

@@ -8,7 +8,8 @@ import pytest
 
 from aiodashassist.core.tooling import FunctionDefinition, FunctionTool, PluginTool, RagTool
 from aiodashassist.errors import InvalidArgument
-from aiodashassist.tools import Handler, ToolContext, Toolset, declared, handlers, tool
+from aiodashassist.handler import Handler, ToolContext
+from aiodashassist.tools import Toolset, declared, handlers, tool
 from tests import future_tools
 
 Function = Callable[..., Any]
@@ -302,3 +303,47 @@ def test_a_context_says_what_it_was_told() -> None:
     """A context holds the run, the thread, the call and the dependencies."""
     context = ToolContext(run_id="r", thread_id=None, call_id="c", deps=5)
     assert (context.run_id, context.thread_id, context.call_id, context.deps) == ("r", None, "c", 5)
+
+
+async def test_a_context_of_ones_own_emits_nothing() -> None:
+    """In a test of a tool, a context needs no stream: what it emits goes nowhere."""
+    context = ToolContext(run_id="r", thread_id=None, call_id="c", deps=5)
+    await context.emit({"done": 1})
+    context.emit_from_thread({"done": 2})
+
+
+async def test_what_is_emitted_is_taken_in_order() -> None:
+    """Both ways to emit hand over the very object, one after the other."""
+    taken: list[object] = []
+    data = {"done": 1}
+    context = ToolContext(run_id="r", thread_id=None, call_id="c", deps=None, progress=taken.append)
+    await context.emit(data)
+    context.emit_from_thread("more")
+    assert taken == [data, "more"]
+    assert taken[0] is data
+
+
+def always(_call: object) -> bool:
+    """Approve."""
+    return True
+
+
+def test_an_approval_is_kept_with_its_tool() -> None:
+    """`approve=` of a decorator, a set or a handler is the tool's; without it there is none."""
+
+    def guarded(city: str) -> str:
+        return city
+
+    toolset = Toolset(tool(approve=always)(guarded))
+    toolset.register(name="other", approve=always)(plain)
+    kept = [handler.approve for handler in toolset]
+    assert kept == [always, always]
+    assert Handler(plain, approve=always).approve is always
+    assert Handler(plain).approve is None
+
+
+@pytest.mark.parametrize("approve", [True, "yes", 5], ids=repr)
+def test_an_approval_must_be_a_function(approve: Any) -> None:
+    """What cannot be asked is refused when the tool is made, naming its type."""
+    with pytest.raises(InvalidArgument, match=f"not {type(approve).__name__}"):
+        Handler(plain, approve=approve)

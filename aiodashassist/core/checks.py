@@ -5,12 +5,13 @@ from typing import Any
 
 from aiodashassist.errors import InvalidArgument
 
-__all__ = ("between", "identifier", "metadata", "one_of", "whole")
+__all__ = ("between", "headers", "identifier", "metadata", "one_of", "whole")
 
 # Both APIs document the same three (dashscope.md §3, appbuilder.md §3.1).
 METADATA_PAIRS = 16
 METADATA_KEY = 64
 METADATA_VALUE = 512
+BREAKS = frozenset("\r\n\0")
 
 
 def identifier(name: str, value: object) -> None:
@@ -76,3 +77,17 @@ def one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """
     if value not in allowed:
         raise InvalidArgument(f"{name} must be one of {', '.join(allowed)}")
+
+
+def headers(value: object) -> None:
+    """Headers that can be sent.
+
+    Raises:
+        InvalidArgument: a name or a value that is no text, or has a line break in it.
+    """
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(f"headers must be a mapping, not {type(value).__name__}")
+    for name, item in value.items():
+        for text in (name, item):
+            if not isinstance(text, str) or not BREAKS.isdisjoint(text):
+                raise InvalidArgument(f"the header {name!r:.60} must be one line of text")

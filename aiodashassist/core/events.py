@@ -21,6 +21,7 @@ __all__ = (
     "StepEvent",
     "ThreadEvent",
     "ToolFinished",
+    "ToolProgress",
     "ToolStarted",
     "UnknownEvent",
 )
@@ -75,20 +76,34 @@ class MessageDelta(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ToolStarted(Struct, frozen=True, kw_only=True):
-    """A tool of ours was started for a call."""
+    """A tool of ours was started for a call; where approval is asked for, it was given.
+
+    A call whose tool raises `PauseRun` has no `ToolFinished`.
+    """
 
     call: ToolCall
     name: str = ""
 
 
+class ToolProgress(Struct, frozen=True, kw_only=True):
+    """A tool of ours tells how far it is: what it gave to `ToolContext.emit`, as it is."""
+
+    call: ToolCall
+    data: Any = None
+    name: str = ""
+
+
 class ToolFinished(Struct, frozen=True, kw_only=True):
-    """A tool of ours is done.
+    """A call has its output: the tool of ours is done, or the call was refused.
+
+    A call that was not approved has this event and no `ToolStarted`; one whose approval raises
+    `PauseRun` has neither.
 
     Attributes:
         call: the call.
         output: what the model will read.
         error: why the output is an error, with the full exception of a crash; else None.
-        duration: seconds.
+        duration: seconds from its `ToolStarted`; 0 without one.
     """
 
     call: ToolCall
@@ -122,6 +137,7 @@ Event: TypeAlias = (
     | MessageEvent
     | MessageDelta
     | ToolStarted
+    | ToolProgress
     | ToolFinished
     | ErrorEvent
     | UnknownEvent

@@ -18,15 +18,17 @@ from aiodashassist.core.events import (
     RunEvent,
     StepEvent,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     UnknownEvent,
 )
-from aiodashassist.core.models import TERMINAL, Run
+from aiodashassist.core.models import TERMINAL, Run, RunStep
 from aiodashassist.core.tooling import ToolCall
 from aiodashassist.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = ("NEXT", "CallTools", "Finished", "RunMachine")
 
+_BESIDE = UnknownEvent | ErrorEvent | ToolStarted | ToolProgress | ToolFinished
 _ENDED_EARLY = frozenset({"cancelling", "cancelled", "failed", "expired"})
 
 NEXT: dict[str, frozenset[str]] = {
@@ -72,6 +74,7 @@ class RunMachine:
         self._step: str | None = None  # the tool_calls step under way, where it was seen
         self._answered: set[str] = set()  # steps whose outputs were sent
         self._call_ids: set[str] = set()
+        self._named: set[str] = set()  # steps whose calls have theirs
         self._waiting: CallTools | None = None
 
     def receive(self, event: Event) -> None:
@@ -82,7 +85,7 @@ class RunMachine:
                 that waits for tools but names none.
             LocalProtocolError: strict only: a jump that the table does not have.
         """
-        if isinstance(event, UnknownEvent | ErrorEvent | ToolStarted | ToolFinished):
+        if isinstance(event, _BESIDE):
             return  # these say nothing of the run, and nothing unknown breaks a stream
         if self.status in TERMINAL:
             kind = type(event).__name__
@@ -93,11 +96,10 @@ class RunMachine:
                 self._move(status, run)
             case StepEvent(status=status, step=step):
                 self._same_run(step.run_id)
-                if step.type == "tool_calls":
-                    if status == "in_progress":
-                        self._step = step.id
-                    elif step.id == self._step:
-                        self._step = None
+                if step.type == "tool_calls" and status == "in_progress":
+                    self._step = step.id
+                elif step.type == "tool_calls":
+                    self._step_ended(step)
             case MessageEvent(message=message):
                 self._same_run(message.run_id)
 
@@ -114,6 +116,14 @@ class RunMachine:
         if self._step is not None:
             self._answered.add(self._step)
 
+    def _step_ended(self, step: RunStep) -> None:
+        """A step is over; the ids of its calls are used, also where they were made elsewhere."""
+        if step.id == self._step:
+            self._step = None
+        calls = step.step_details.tool_calls if step.step_details is not None else ()
+        if step.id not in self._named:
+            self._name(step.id, [call for call in calls if call.function is not None])
+
     def _same_run(self, run_id: str | None) -> None:
         if self.run_id is None:
             self.run_id = run_id
@@ -129,21 +139,25 @@ class RunMachine:
             if self._step in self._answered:
                 self._step = None  # what the run asks for next is another round
         elif self._waiting is None and self._step not in self._answered:
-            self._waiting = CallTools(calls=self._named(run))
+            self._waiting = CallTools(calls=self._asked(run))
 
-    def _named(self, run: Run) -> tuple[ToolCall, ...]:
+    def _asked(self, run: Run) -> tuple[ToolCall, ...]:
         """The calls of a round, each with an id of its own."""
         action = run.required_action
-        calls: Iterable[ToolCall] = action.submit_tool_outputs.tool_calls if action else ()
-        step = self._step or f"{run.id}:{self.rounds}"
+        calls = action.submit_tool_outputs.tool_calls if action is not None else ()
+        if not calls:
+            raise RemoteProtocolError("the run waits for tools but names none", run_id=run.id)
+        return self._name(self._step or f"{run.id}:{self.rounds}", calls)
+
+    def _name(self, step_id: str, calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
+        """The calls of a step, each with an id that is not empty and is new in the run."""
+        self._named.add(step_id)
         named = []
         for index, call in enumerate(calls):
-            made_up = f"{step}:{index}"
+            made_up = f"{step_id}:{index}"
             call_id = call.id or made_up
             while call_id in self._call_ids:
                 call_id, made_up = made_up, f"{made_up}'"
             self._call_ids.add(call_id)
             named.append(replace(call, call_id=call_id))
-        if not named:
-            raise RemoteProtocolError("the run waits for tools but names none", run_id=run.id)
         return tuple(named)

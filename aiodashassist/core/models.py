@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from aiodashassist.core.tooling import Tool, ToolCall
 
 __all__ = (
+    "RESTING",
     "TERMINAL",
     "Assistant",
     "Content",
@@ -35,6 +36,8 @@ __all__ = (
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "expired", "incomplete"})
 """The statuses that a run never leaves (dashscope.md §4.1; `incomplete` by §7.15)."""
+RESTING = TERMINAL | {"requires_action"}
+"""The statuses in which a run goes on only if somebody acts, or not at all."""
 
 T = TypeVar("T")
 
@@ -275,10 +278,15 @@ class Deleted(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
 
 
 class Page(Model, Generic[T], frozen=True, kw_only=True, repr_omit_defaults=True):
-    """One page of a list; `first_id` and `last_id` in the order shown (dashscope.md §3.7)."""
+    """One page of a list; `first_id` and `last_id` in the order shown (dashscope.md §3.7).
+
+    `page_no` and `total` (items of all pages) are those of lists that go by number (§2.5).
+    """
 
     data: tuple[T, ...] = ()
     has_more: bool = False
     first_id: str | None = None
     last_id: str | None = None
     object: str = "list"
+    page_no: int | None = None
+    total: int | None = None

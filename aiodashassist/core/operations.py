@@ -1,41 +1,58 @@
 """What a client can ask: one frozen value per request, each naming its result.
 
 A request can so be logged, retried, recorded and served. Ids are fields; the rest of a call is
-its `params`. How an operation is spelled on a wire is the provider's business.
+its `params`, and `extras` what the caller adds to this one request where there are no params. How
+an operation is spelled on a wire is the provider's business.
 """
 
 from typing import Any, ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
 
+from aiodashassist.core.files import AssistantFile, File, FileContent, MessageFile, Upload, Uploads
 from aiodashassist.core.models import Assistant, Deleted, Message, Page, Run, RunStep, Thread
 from aiodashassist.core.params import (
     AssistantParams,
+    Extras,
+    FileListParams,
+    FileParams,
     ListParams,
     MessageParams,
     MessageUpdate,
+    MetadataUpdate,
     RunParams,
     ThreadParams,
 )
 from aiodashassist.core.tooling import ToolOutput
 
 __all__ = (
+    "AttachFile",
     "CancelRun",
     "CreateAssistant",
+    "CreateFiles",
     "CreateMessage",
     "CreateRun",
     "CreateThread",
     "CreateThreadAndRun",
     "DeleteAssistant",
+    "DeleteFile",
     "DeleteThread",
+    "DetachFile",
+    "ListAssistantFiles",
     "ListAssistants",
+    "ListFiles",
+    "ListMessageFiles",
     "ListMessages",
     "ListOperation",
     "ListRuns",
     "ListSteps",
     "Operation",
+    "ReadFile",
     "RetrieveAssistant",
+    "RetrieveAssistantFile",
+    "RetrieveFile",
     "RetrieveMessage",
+    "RetrieveMessageFile",
     "RetrieveRun",
     "RetrieveStep",
     "RetrieveThread",
@@ -53,6 +70,7 @@ class Operation(Struct, Generic[T], frozen=True, kw_only=True):
     """A request; `result` is the class that its answer decodes into."""
 
     result: ClassVar[Any]
+    extras: Extras = field(default_factory=Extras)
 
 
 class ListOperation(Operation[Page[T]], Generic[T], frozen=True, kw_only=True):
@@ -96,6 +114,37 @@ class DeleteAssistant(Operation[Deleted], frozen=True, kw_only=True):
     assistant_id: str
 
 
+class AttachFile(Operation[AssistantFile], frozen=True, kw_only=True):
+    """Attach a file to an assistant."""
+
+    result = AssistantFile
+    assistant_id: str
+    file_id: str
+
+
+class ListAssistantFiles(ListOperation[AssistantFile], frozen=True, kw_only=True):
+    """The files attached to an assistant."""
+
+    result = AssistantFile
+    assistant_id: str
+
+
+class RetrieveAssistantFile(Operation[AssistantFile], frozen=True, kw_only=True):
+    """Read one file attached to an assistant."""
+
+    result = AssistantFile
+    assistant_id: str
+    file_id: str
+
+
+class DetachFile(Operation[Deleted], frozen=True, kw_only=True):
+    """Take a file from an assistant; the file itself stays."""
+
+    result = Deleted
+    assistant_id: str
+    file_id: str
+
+
 class CreateThread(Operation[Thread], frozen=True, kw_only=True):
     """Begin a conversation."""
 
@@ -115,7 +164,7 @@ class UpdateThread(Operation[Thread], frozen=True, kw_only=True):
 
     result = Thread
     thread_id: str
-    params: ThreadParams
+    params: MetadataUpdate
 
 
 class DeleteThread(Operation[Deleted], frozen=True, kw_only=True):
@@ -157,6 +206,23 @@ class UpdateMessage(Operation[Message], frozen=True, kw_only=True):
     params: MessageUpdate
 
 
+class ListMessageFiles(ListOperation[MessageFile], frozen=True, kw_only=True):
+    """The files attached to a message."""
+
+    result = MessageFile
+    thread_id: str
+    message_id: str
+
+
+class RetrieveMessageFile(Operation[MessageFile], frozen=True, kw_only=True):
+    """Read one file attached to a message."""
+
+    result = MessageFile
+    thread_id: str
+    message_id: str
+    file_id: str
+
+
 class CreateRun(Operation[Run], frozen=True, kw_only=True):
     """Run an assistant on a thread; with `stream` the answer is the run's events."""
 
@@ -196,7 +262,7 @@ class UpdateRun(Operation[Run], frozen=True, kw_only=True):
     result = Run
     thread_id: str
     run_id: str
-    metadata: dict[str, Any] | None = None
+    params: MetadataUpdate
 
 
 class SubmitOutputs(Operation[Run], frozen=True, kw_only=True):
@@ -232,3 +298,39 @@ class RetrieveStep(Operation[RunStep], frozen=True, kw_only=True):
     thread_id: str
     run_id: str
     step_id: str
+
+
+class CreateFiles(Operation[Uploads], frozen=True, kw_only=True):
+    """Upload files; one that is not taken is told in the answer (dashscope.md §2.5)."""
+
+    result = Uploads
+    files: tuple[Upload, ...]
+    params: FileParams = field(default_factory=FileParams)
+
+
+class ListFiles(Operation[Page[File]], frozen=True, kw_only=True):
+    """The files of the workspace, by the number of the page."""
+
+    result = File
+    page: FileListParams = field(default_factory=FileListParams)
+
+
+class RetrieveFile(Operation[File], frozen=True, kw_only=True):
+    """Read what is known of one file."""
+
+    result = File
+    file_id: str
+
+
+class DeleteFile(Operation[Deleted], frozen=True, kw_only=True):
+    """Delete a file."""
+
+    result = Deleted
+    file_id: str
+
+
+class ReadFile(Operation[FileContent], frozen=True, kw_only=True):
+    """Read a file's bytes; AppBuilder only."""
+
+    result = FileContent
+    file_id: str

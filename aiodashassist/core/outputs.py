@@ -1,11 +1,32 @@
-"""Which output answers which call: by id, and by order where ids are empty (dashscope.md §2.4)."""
+"""Tool outputs: what a value is as one, and which output answers which call.
+
+An output finds its call by id, and by order where ids are empty (dashscope.md §2.4).
+"""
 
 from collections.abc import Sequence
 
+import msgspec
+
+from aiodashassist.core.plain import plain
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import InvalidArgument
 
-__all__ = ("match_outputs",)
+__all__ = ("error_text", "known_outputs", "match_outputs", "written")
+
+
+def written(result: object) -> str:
+    """A tool's result as an output: text as it is, anything else as JSON."""
+    if isinstance(result, str):
+        text = str.__str__(result)  # also of a class of its own, such as a marked-up text
+    else:
+        text = msgspec.json.encode(result, enc_hook=plain).decode()
+    text.encode()  # a lone surrogate cannot travel
+    return text
+
+
+def error_text(reason: str) -> str:
+    """The output of a call that went wrong."""
+    return msgspec.json.encode({"error": reason}).decode()
 
 
 def match_outputs(
@@ -20,14 +41,43 @@ def match_outputs(
     """
     if len(outputs) != len(calls):
         raise InvalidArgument(f"{len(calls)} tool outputs are expected, not {len(outputs)}")
-    given: dict[str, list[ToolOutput]] = {}  # "" are those that go by order
-    for output in outputs:
-        given.setdefault(output.tool_call_id, []).append(output)
+    given = _by_name(outputs)
     matched = []
     for call in calls:
-        names = (call.call_id or call.id, call.id, "")
-        found = next((given[name] for name in names if given.get(name)), None)
-        if found is None:
+        output = _taken(given, call, call.call_id or call.id, call.id, "")  # "" go by order
+        if output is None:
             raise InvalidArgument(f"no tool output for the call {call.call_id or call.id}")
-        matched.append(ToolOutput(tool_call_id=call.id, output=found.pop(0).output))
+        matched.append(output)
     return tuple(matched)
+
+
+def known_outputs(
+    calls: Sequence[ToolCall], outputs: Sequence[ToolOutput]
+) -> list[ToolOutput | None]:
+    """For each call the output that is known already, with the wire's id; None where none is.
+
+    An output names its call, by `call_id` or by the wire's id.
+
+    Raises:
+        InvalidArgument: an output names none of the calls, or one that has an output already.
+    """
+    given = _by_name(outputs)
+    known = [_taken(given, call, *filter(None, (call.call_id, call.id))) for call in calls]
+    left = [name for name, rest in given.items() if rest]
+    if left:
+        names = ", ".join(call.call_id for call in calls)
+        raise InvalidArgument(f"the tool output for {left[0]!r} answers none of the calls {names}")
+    return known
+
+
+def _by_name(outputs: Sequence[ToolOutput]) -> dict[str, list[ToolOutput]]:
+    given: dict[str, list[ToolOutput]] = {}
+    for output in outputs:
+        given.setdefault(output.tool_call_id, []).append(output)
+    return given
+
+
+def _taken(given: dict[str, list[ToolOutput]], call: ToolCall, *names: str) -> ToolOutput | None:
+    """The first output under one of these names; it is not there for another call."""
+    found = next((given[name] for name in names if given.get(name)), None)
+    return ToolOutput(tool_call_id=call.id, output=found.pop(0).output) if found else None

@@ -3,6 +3,9 @@
 Methods take them by `**params: Unpack[...]`. They name every parameter of either API; a provider
 that has no place for one raises `UnsupportedParameter`. None is "not sent"; `""`, `[]` and `{}`
 are sent as they are, since on both wires they mean something.
+
+`extra_body`, `extra_headers` and `extra_query` reach what is not named. What is named wins over
+`extra_body`; `extra_headers` win over every other header.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,21 +14,34 @@ from typing import Any, Required, TypedDict
 from aiodashassist.core.models import TruncationStrategy
 
 __all__ = (
+    "AssistantFields",
     "AssistantParams",
+    "Extras",
+    "FileListParams",
+    "FileParams",
     "ListParams",
     "MessageExtras",
     "MessageParams",
     "MessageUpdate",
+    "MetadataUpdate",
     "RunParams",
+    "ThreadCreation",
     "ThreadParams",
 )
 
 
-class AssistantParams(TypedDict, total=False):
-    """What an assistant is made of (dashscope.md §2 A1, appbuilder.md §3.1)."""
+class Extras(TypedDict, total=False):
+    """What a single request can be given beyond what is named."""
+
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, Any] | None
+
+
+class AssistantFields(Extras, total=False):
+    """What an assistant is made of, but for its name."""
 
     model: str | None
-    name: str | None
     description: str | None
     instructions: str | None
     tools: Any  # a list of declarations; `resources` also take a Toolset and functions
@@ -40,21 +56,29 @@ class AssistantParams(TypedDict, total=False):
     chat_instructions: str | None
 
 
-class MessageExtras(TypedDict, total=False):
+class AssistantParams(AssistantFields, total=False):
+    """What an assistant is made of (dashscope.md §2 A1, appbuilder.md §3.1)."""
+
+    name: str | None
+
+
+class MessageExtras(Extras, total=False):
     """What a message can have besides its content and role."""
 
     file_ids: Sequence[str] | None
     metadata: Mapping[str, Any] | None
 
 
-class MessageParams(MessageExtras, total=False):
+class MessageParams(TypedDict, total=False):
     """A message to be added to a thread (dashscope.md §2.3)."""
 
     role: str
     content: Required[str]
+    file_ids: Sequence[str] | None
+    metadata: Mapping[str, Any] | None
 
 
-class MessageUpdate(TypedDict, total=False):
+class MessageUpdate(Extras, total=False):
     """What can be changed of a message: metadata on DashScope, the rest on AppBuilder."""
 
     metadata: Mapping[str, Any] | None
@@ -69,7 +93,17 @@ class ThreadParams(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
 
 
-class RunParams(TypedDict, total=False):
+class ThreadCreation(ThreadParams, Extras, total=False):
+    """What a request for a thread can be given."""
+
+
+class MetadataUpdate(Extras, total=False):
+    """What can be changed of a thread and of a run (dashscope.md §2 T3, R5)."""
+
+    metadata: Mapping[str, Any] | None
+
+
+class RunParams(Extras, total=False):
     """What a run can be given (dashscope.md §2.2, appbuilder.md §3.8).
 
     `override_tools` is the wire's `tools`: declarations that replace the assistant's.
@@ -99,10 +133,24 @@ class RunParams(TypedDict, total=False):
     user_loc: Mapping[str, Any] | None
 
 
-class ListParams(TypedDict, total=False):
+class ListParams(Extras, total=False):
     """How a list is read: `page_size` is the wire's `limit`, the cursors are ids."""
 
     page_size: int | None
     order: str | None
     after: str | None
     before: str | None
+
+
+class FileParams(Extras, total=False):
+    """What an uploaded file is said to be (dashscope.md §2.5)."""
+
+    purpose: str | None
+    description: str | None
+
+
+class FileListParams(Extras, total=False):
+    """How the list of files is read: by the number of the page, 1 the first (dashscope.md §2.5)."""
+
+    page_size: int | None
+    page_no: int | None

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from msgspec import Struct, field
 
 from aiodashassist.core.events import ErrorEvent, Event
+from aiodashassist.core.files import Form
 from aiodashassist.core.models import Page
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.sse import Frame
@@ -23,12 +24,17 @@ Raises DecodeError for a frame that cannot be read.
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """An encoded operation. Keys and hosts are added by the session: this can be logged."""
+    """An encoded operation. Keys and hosts are added by the session: this can be logged.
+
+    `headers` are the caller's own; the body is one of `body` and `form`, or neither.
+    """
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    form: Form | None = None
     operation: str = ""
 
 
@@ -137,8 +143,11 @@ class Service(Protocol):
     def workspace(self, headers: Mapping[str, str]) -> str:
         """The workspace that a request means; header names in lower case."""
 
+    def takes_form(self, method: str, path: str) -> bool:
+        """Whether the body of this call is a form with files, to be read piece by piece."""
+
     def parse(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes
+        self, method: str, path: str, query: Mapping[str, str], body: bytes | Form
     ) -> Operation[Any]:
         """The operation that a request asks for; `path` is below the prefix, still quoted.
 

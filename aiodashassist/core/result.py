@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from aiodashassist.core.models import Message, Run, RunStep, Usage
-from aiodashassist.core.tooling import ToolCall
+from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import RunCancelled, RunError, RunExpired, RunFailed, RunIncomplete
 
 __all__ = ("RunResult", "ending")
@@ -29,6 +29,8 @@ class RunResult(Struct, frozen=True, kw_only=True):
         usage: tokens spent, where the service says so.
         tool_calls: the calls made, with their outputs.
         pending_calls: the calls that wait for the caller; then the run is not over.
+        completed_outputs: what the other calls of that round gave, each by its `call_id`; not yet
+            sent, and to be handed over where the run is gone on with.
         request_ids: the service's ids of the requests it took.
     """
 
@@ -41,6 +43,7 @@ class RunResult(Struct, frozen=True, kw_only=True):
     usage: Usage | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     pending_calls: tuple[ToolCall, ...] = ()
+    completed_outputs: tuple[ToolOutput, ...] = ()
     request_ids: tuple[str, ...] = ()
 
 

@@ -12,8 +12,9 @@ class Timeouts(Struct, frozen=True, kw_only=True):
 
     Attributes:
         connect: to get a connection, name look-up and TLS included.
-        read: the silence of an answer that is not a stream. Only `total` bounds a request whose
-            body the service does not take.
+        read: the silence of an answer that is not a stream. An upload counts from its last byte;
+            before that, it is how long the service may take nothing of it. Only `total` bounds any
+            other body that the service does not take.
         first_event: from sending a request to its stream's first event.
         idle: between two events of a stream. Comments and pings do not count as events, and the
             time that the caller spends on an event does not count as silence.

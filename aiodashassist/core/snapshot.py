@@ -13,7 +13,7 @@ from aiodashassist.core.events import (
 )
 from aiodashassist.core.models import Content, Message, Run, RunStep, Text, Thread
 from aiodashassist.core.result import RunResult
-from aiodashassist.core.tooling import FunctionCall, ToolCall
+from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
 
 __all__ = ("Snapshot",)
 
@@ -32,7 +32,8 @@ class Snapshot:
         self._messages: dict[str, Message | None] = {}  # in the order begun
         self._parts: dict[str, list[str]] = {}
         self._steps: dict[str, RunStep] = {}
-        self._functions: list[ToolCall] = []
+        self._shown: dict[str, tuple[ToolCall, ...]] = {}  # made calls, by the step that shows them
+        self._made: list[ToolCall] = []  # here, and not shown by their step yet
         self._request_ids: dict[str, None] = {}
 
     def receive(self, event: Event) -> None:
@@ -48,8 +49,10 @@ class Snapshot:
                 # The event's name is right where the object disagrees (dashscope.md §7.8).
                 self.run = run if run.status == status else replace(run, status=status)
                 self._note(run.request_id)
-            case StepEvent(step=step):
-                self._steps[step.id] = step
+            case StepEvent(status=status, step=step):
+                known = step if step.status == status else replace(step, status=status)
+                self._steps[step.id] = known
+                self._show(step)
                 self._note(step.request_id)
             case ThreadEvent(thread=thread):
                 self.thread = thread
@@ -67,9 +70,11 @@ class Snapshot:
         return MessageDelta(message_id=message.id, text=rest) if rest else None
 
     def called(self, call: ToolCall, output: str) -> None:
-        """Take the output of a call that was made here."""
+        """Take the output of a call that was made here, or that was given."""
+        if call.call_id and call.call_id in {shown.call_id for shown in self._all_shown()}:
+            return
         function = FunctionCall(name=call.name, arguments=call.arguments, output=output)
-        self._functions.append(ToolCall(id=call.id, function=function, call_id=call.call_id))
+        self._made.append(ToolCall(id=call.id, function=function, call_id=call.call_id))
 
     @property
     def text(self) -> str:
@@ -98,13 +103,18 @@ class Snapshot:
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """Calls that have an output: functions as run here, then the vendor's plugins."""
-        details = [step.step_details for step in self._steps.values()]
-        calls = [call for detail in details if detail is not None for call in detail.tool_calls]
-        plugins = (call for call in calls if call.plugin and call.output is not None)
-        return (*self._functions, *plugins)
+        """Calls that have an output, functions and plugins, as their steps came.
 
-    def result(self, pending_calls: tuple[ToolCall, ...] = ()) -> RunResult | None:
+        A function run here stands once, with its `call_id`: in its step, or at the end as long as
+        its step was not shown.
+        """
+        return (*self._all_shown(), *self._made)
+
+    def result(
+        self,
+        pending_calls: tuple[ToolCall, ...] = (),
+        completed_outputs: tuple[ToolOutput, ...] = (),
+    ) -> RunResult | None:
         """The whole as one value; None before the run's first event."""
         if self.run is None:
             return None
@@ -119,8 +129,40 @@ class Snapshot:
             usage=self.run.usage,
             tool_calls=self.tool_calls,
             pending_calls=pending_calls,
+            completed_outputs=completed_outputs,
             request_ids=tuple(self._request_ids),
         )
+
+    def _all_shown(self) -> list[ToolCall]:
+        return [call for step_id in self._steps for call in self._shown.get(step_id, ())]
+
+    def _show(self, step: RunStep) -> None:
+        """Take the calls that a step shows as made; a step may come again."""
+        calls = step.step_details.tool_calls if step.step_details is not None else ()
+        if all(call.output is None for call in calls):
+            return
+        before = [call for call in self._shown.get(step.id, ()) if call.function is not None]
+        self._made = [*before, *self._made]
+        self._shown[step.id] = ()
+        functions = 0
+        for call in calls:
+            place = f"{step.id}:{functions}"
+            functions += call.function is not None
+            if call.output is not None:
+                self._shown[step.id] += (self._settled(call, place),)
+
+    def _settled(self, call: ToolCall, place: str) -> ToolCall:
+        """A call as its step shows it; one made here stays as it was made."""
+        if call.function is None:
+            return call
+        names = (call.id, call.name)
+        alike = [o for o in self._made if o.call_id == place or (o.id, o.name) == names]
+        if alike:
+            ours = min(alike, key=lambda o: (o.call_id != place, o.call_id != call.id, o.call_id))
+            self._made.remove(ours)
+            return ours
+        used = {shown.call_id for shown in self._all_shown()}
+        return replace(call, call_id=place if call.id in used else call.id or place)
 
     def _message(self, message_id: str) -> Message:
         message = self._messages[message_id]

@@ -64,10 +64,14 @@ class PluginTool(Struct, frozen=True, omit_defaults=True):
     auth: UserAuth | None = None
 
 
-class RagTool(Struct, frozen=True, kw_only=True, tag_field="type", tag="rag"):
-    """Retrieval over knowledge bases; `prompt_ra` as the wire has it (dashscope.md §3.9)."""
+class RagTool(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="rag"):
+    """Retrieval over knowledge bases; `prompt_ra` as the wire has it (dashscope.md §3.9).
+
+    That document shows `auth` on plugins only; it is sent here where given.
+    """
 
     prompt_ra: dict[str, Any]
+    auth: UserAuth | None = None
 
     @property
     def type(self) -> str:

@@ -4,8 +4,10 @@ from typing import Any, Unpack, cast
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant, Deleted
-from aiodashassist.core.params import AssistantParams, ListParams
-from aiodashassist.resources.pages import Paginator
+from aiodashassist.core.params import AssistantFields, AssistantParams, Extras, ListParams
+from aiodashassist.pages import Paginator
+from aiodashassist.resources.ensure import OnChange, ensured
+from aiodashassist.resources.files import AssistantFiles
 from aiodashassist.session import Session
 from aiodashassist.tools import declared
 
@@ -20,24 +22,49 @@ class Assistants:
     """
 
     def __init__(self, session: Session) -> None:
+        self.files = AssistantFiles(session)
         self._session = session
 
     async def create(self, **params: Unpack[AssistantParams]) -> Assistant:
         """Make an assistant. `tools` declares: a `Toolset`, functions, plugins, wire dicts."""
         return await self._session.call(ops.CreateAssistant(params=_prepared(params)))
 
-    async def retrieve(self, assistant_id: str) -> Assistant:
+    async def ensure(
+        self, *, name: str, on_change: OnChange = "update", **params: Unpack[AssistantFields]
+    ) -> Assistant:
+        """The assistant of this name and configuration, made if there is none.
+
+        Workers that start together agree on one: it is found by its name and by a hash of its
+        configuration, which is kept in its metadata (`aiodashassist.config`, one of the 16 pairs);
+        whoever makes one looks once more, settles on the oldest, and deletes its own if that is
+        another. This is a best effort: it relies on the service listing what it has just made,
+        and workers with different configurations change each other's with "update". An assistant
+        that was not made by `ensure` is never taken nor changed.
+
+        Args:
+            name: what to find it by.
+            on_change: where there is one of this name with another configuration: `update` the
+                oldest, or `create` one beside it. An update takes away instructions,
+                description and tools that are not given any more; sampling parameters stay.
+            params: those of `create`.
+        """
+        given = _prepared(cast("AssistantParams", {**params, "name": name}))
+        return await ensured(self._session, given, on_change)
+
+    async def retrieve(self, assistant_id: str, **extras: Unpack[Extras]) -> Assistant:
         """Read one."""
-        return await self._session.call(ops.RetrieveAssistant(assistant_id=assistant_id))
+        operation = ops.RetrieveAssistant(assistant_id=assistant_id, extras=extras)
+        return await self._session.call(operation)
 
     async def update(self, assistant_id: str, **params: Unpack[AssistantParams]) -> Assistant:
         """Change what is given. `tools=[]` takes all tools away (dashscope.md §2.1)."""
         operation = ops.UpdateAssistant(assistant_id=assistant_id, params=_prepared(params))
         return await self._session.call(operation)
 
-    async def delete(self, assistant_id: str) -> Deleted:
+    async def delete(self, assistant_id: str, **extras: Unpack[Extras]) -> Deleted:
         """Delete one."""
-        return await self._session.call(ops.DeleteAssistant(assistant_id=assistant_id))
+        operation = ops.DeleteAssistant(assistant_id=assistant_id, extras=extras)
+        return await self._session.call(operation)
 
     def list(
         self, *, max_items: int | None = None, **page: Unpack[ListParams]

@@ -1,11 +1,18 @@
 """`client.threads.messages`."""
 
-from typing import Unpack
+from typing import Unpack, cast
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Message
-from aiodashassist.core.params import ListParams, MessageExtras, MessageUpdate
-from aiodashassist.resources.pages import Paginator
+from aiodashassist.core.params import (
+    Extras,
+    ListParams,
+    MessageExtras,
+    MessageParams,
+    MessageUpdate,
+)
+from aiodashassist.pages import Paginator
+from aiodashassist.resources.files import MessageFiles
 from aiodashassist.session import Session
 
 __all__ = ("Messages",)
@@ -15,20 +22,20 @@ class Messages:
     """The messages of a thread (dashscope.md §2 M1 to M4)."""
 
     def __init__(self, session: Session) -> None:
+        self.files = MessageFiles(session)
         self._session = session
 
     async def create(
         self, thread_id: str, content: str, role: str = "user", **params: Unpack[MessageExtras]
     ) -> Message:
         """Add a message; DashScope documents only the role `user` (dashscope.md §2.3)."""
-        operation = ops.CreateMessage(
-            thread_id=thread_id, params={"content": content, "role": role, **params}
-        )
+        sent = cast("MessageParams", {"content": content, "role": role, **params})
+        operation = ops.CreateMessage(thread_id=thread_id, params=sent)
         return await self._session.call(operation)
 
-    async def retrieve(self, thread_id: str, message_id: str) -> Message:
+    async def retrieve(self, thread_id: str, message_id: str, **extras: Unpack[Extras]) -> Message:
         """Read one."""
-        operation = ops.RetrieveMessage(thread_id=thread_id, message_id=message_id)
+        operation = ops.RetrieveMessage(thread_id=thread_id, message_id=message_id, extras=extras)
         return await self._session.call(operation)
 
     async def update(

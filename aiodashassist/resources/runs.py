@@ -1,16 +1,26 @@
 """`client.threads.runs` and `client.threads.runs.steps`."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Unpack
+import asyncio
+from collections.abc import Sequence
+from typing import Unpack
 
+from aiodashassist.clocks import within
 from aiodashassist.core import operations as ops
-from aiodashassist.core.models import Run, RunStep
+from aiodashassist.core.models import RESTING, Run, RunStep
 from aiodashassist.core.operations import Operation
-from aiodashassist.core.params import ListParams, RunParams
+from aiodashassist.core.params import Extras, ListParams, MetadataUpdate, RunParams
 from aiodashassist.core.tooling import ToolOutput
-from aiodashassist.errors import InvalidArgument
-from aiodashassist.resources.pages import Paginator
-from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
+from aiodashassist.errors import InvalidArgument, TotalTimeout, UnsupportedParameter
+from aiodashassist.pages import Paginator
+from aiodashassist.polling import pauses
+from aiodashassist.resources.streams import (
+    LOCAL,
+    Handling,
+    StreamParams,
+    Streams,
+    prepared,
+    sent_of,
+)
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
@@ -23,9 +33,13 @@ class Steps:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def retrieve(self, thread_id: str, run_id: str, step_id: str) -> RunStep:
+    async def retrieve(
+        self, thread_id: str, run_id: str, step_id: str, **extras: Unpack[Extras]
+    ) -> RunStep:
         """Read one."""
-        operation = ops.RetrieveStep(thread_id=thread_id, run_id=run_id, step_id=step_id)
+        operation = ops.RetrieveStep(
+            thread_id=thread_id, run_id=run_id, step_id=step_id, extras=extras
+        )
         return await self._session.call(operation)
 
     def list(
@@ -64,21 +78,20 @@ class Runs:
 
         return self._streams.make(opening, params)
 
-    async def retrieve(self, thread_id: str, run_id: str) -> Run:
+    async def retrieve(self, thread_id: str, run_id: str, **extras: Unpack[Extras]) -> Run:
         """Read one."""
-        return await self._session.call(ops.RetrieveRun(thread_id=thread_id, run_id=run_id))
+        operation = ops.RetrieveRun(thread_id=thread_id, run_id=run_id, extras=extras)
+        return await self._session.call(operation)
 
-    async def update(
-        self, thread_id: str, run_id: str, *, metadata: Mapping[str, Any] | None = None
-    ) -> Run:
+    async def update(self, thread_id: str, run_id: str, **params: Unpack[MetadataUpdate]) -> Run:
         """Change a run's metadata."""
-        given = dict(metadata) if metadata is not None else None
-        operation = ops.UpdateRun(thread_id=thread_id, run_id=run_id, metadata=given)
+        operation = ops.UpdateRun(thread_id=thread_id, run_id=run_id, params=params)
         return await self._session.call(operation)
 
     async def submit_tool_outputs(
-        self, thread_id: str, run_id: str, *, tool_outputs: Sequence[ToolOutput]
-    ) -> Run:
+        self, thread_id: str, run_id: str, *, tool_outputs: Sequence[ToolOutput],
+        **extras: Unpack[Extras],
+    ) -> Run:  # fmt: skip
         """Answer the calls that a run waits for, all at once; it goes on by itself.
 
         The answer may still show what was required: go by its status (dashscope.md §3.5).
@@ -86,18 +99,80 @@ class Runs:
         if not isinstance(tool_outputs, Sequence):
             raise InvalidArgument("tool_outputs must be a list of ToolOutput")
         operation = ops.SubmitOutputs(
-            thread_id=thread_id, run_id=run_id, tool_outputs=tuple(tool_outputs)
+            thread_id=thread_id, run_id=run_id, tool_outputs=tuple(tool_outputs), extras=extras
         )
         return await self._session.call(operation)
 
-    async def cancel(self, thread_id: str, run_id: str) -> Run:
+    async def cancel(self, thread_id: str, run_id: str, **extras: Unpack[Extras]) -> Run:
         """Cancel a run.
 
         Raises:
             UnsupportedOperation: the service has no such call: DashScope's documents say so,
                 its SDK has it (dashscope.md §7.1). It is tried once and then remembered.
         """
-        return await self._session.call(ops.CancelRun(thread_id=thread_id, run_id=run_id))
+        operation = ops.CancelRun(thread_id=thread_id, run_id=run_id, extras=extras)
+        return await self._session.call(operation)
+
+    def attach(
+        self, thread_id: str, run_id: str, *, outputs: Sequence[ToolOutput] = (),
+        **handling: Unpack[Handling],
+    ) -> RunStream:  # fmt: skip
+        """Follow a run that is under way, or done, begun by whatever process.
+
+        Neither API opens a run's stream a second time: until it rests the run is read again and
+        again, and what it said comes as soon as it does. Its tools are called as in a stream, and
+        with the answer to them DashScope's stream goes on live. All that the run said is handed
+        out, also what was said before. Only `Timeouts.total` bounds how long a run may take.
+
+        Args:
+            thread_id: its thread.
+            run_id: the run.
+            outputs: made before, such as another stream's `completed_outputs`; their calls are
+                not made again. They are for the calls that the run waits for first.
+            handling: as for `stream`; but leaving early leaves the run, unless `on_exit` is
+                "cancel".
+
+        Raises:
+            InvalidArgument: an id that cannot be one. From the stream: an output for no call.
+            UnsupportedParameter: a keyword that is none of these.
+        """
+        for name in handling.keys() - LOCAL:
+            raise UnsupportedParameter(f"attach has no place for {name!r}")
+        operation = ops.RetrieveRun(thread_id=thread_id, run_id=run_id)
+        self._session.provider.encode(operation)
+
+        async def opening() -> Operation[Run]:
+            return operation
+
+        handled: Handling = {"on_exit": "leave", **handling}
+        return self._streams.make(opening, handled, outputs=outputs)
+
+    async def wait(self, thread_id: str, run_id: str, *, timeout: float | None = None) -> Run:
+        """Read a run again and again, ever less often, until it rests.
+
+        A run rests when it has ended, however it ended, or waits for tool outputs
+        (`requires_action`): see its `status`.
+
+        Args:
+            thread_id: its thread.
+            run_id: the run.
+            timeout: seconds to wait at most; else `Timeouts.total`.
+
+        Raises:
+            TotalTimeout: it did not rest in time; it goes on by itself.
+        """
+        limit = self._session.config.timeouts.total if timeout is None else timeout
+        try:
+            async with within(limit, TotalTimeout, "the run did not rest within"):
+                for pause in pauses():
+                    run = await self.retrieve(thread_id, run_id)
+                    if run.status in RESTING:
+                        break
+                    await asyncio.sleep(pause)
+        except TotalTimeout as error:
+            error.located(run_id=run_id, thread_id=thread_id)
+            raise
+        return run
 
     def list(
         self, thread_id: str, *, max_items: int | None = None, **page: Unpack[ListParams]

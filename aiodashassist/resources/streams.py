@@ -1,42 +1,50 @@
 """Makes the streams of a client: what a run's tools work with when the call does not say."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeAlias, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from aiodashassist.core import checks
 from aiodashassist.core.params import RunParams
-from aiodashassist.dispatch import Bench
+from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
 from aiodashassist.exchange import Opening
+from aiodashassist.handler import Approve, check_approve
+from aiodashassist.jobs import Bench
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream, StreamOptions
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset, declared, handlers
 
-__all__ = ("Handlers", "StreamParams", "Streams", "prepared", "sent_of")
+__all__ = ("Handlers", "Handling", "StreamParams", "Streams", "prepared", "sent_of")
 
 Handlers: TypeAlias = Toolset | Callable[..., Any] | Iterable[object]
 """Local handlers: a `Toolset`, a function, or a list of both. Typed as objects, since type checkers
 take a plain list of different functions for no list of callables."""
 
 
-class StreamParams(RunParams, total=False):
-    """What a run can be given, and how its stream is handled here.
+class Handling(TypedDict, total=False):
+    """How a stream is handled here.
 
     `tools` are local handlers, never sent: not given, they are the client's; None leaves the
-    calls to the caller. `deps` is handed to tools that take a `ToolContext`. `concurrency` bounds
-    the calls of a round that run at a time, `max_rounds` the rounds. `on_exit` says what leaving
-    early does to the remote run.
+    calls to the caller. `deps` is handed to tools that take a `ToolContext`. `approve` is asked
+    with each `ToolCall` before it runs, after the tool's own (see `tool`): both must say yes.
+    `concurrency` bounds the calls of a round that run at a time, `max_rounds` the rounds. `on_exit`
+    says what leaving early does to the remote run.
     """
 
     tools: Handlers | None
     deps: Any
+    approve: Approve | None
     concurrency: int | None
     max_rounds: int | None
     on_exit: Literal["cancel", "leave"]
 
 
-LOCAL = StreamParams.__annotations__.keys() - RunParams.__annotations__.keys()
+class StreamParams(RunParams, Handling, total=False):
+    """What a run can be given, and how its stream is handled here."""
+
+
+LOCAL = Handling.__annotations__.keys()
 
 
 class Streams:
@@ -47,18 +55,29 @@ class Streams:
         self._tools = tools
         self._threads = threads
 
-    def make(self, opening: Opening, params: StreamParams) -> RunStream:
-        """A stream that `opening` opens, handled as `params` say."""
+    def make(
+        self, opening: Opening, params: Handling, *, outputs: Sequence[ToolOutput] = ()
+    ) -> RunStream:
+        """A stream that `opening` opens, handled as `params` say.
+
+        `outputs` were made elsewhere; see `StreamOptions`.
+        """
         limits = self._session.config.limits
         on_exit = params.get("on_exit", "cancel")
         if on_exit not in ("cancel", "leave"):
             raise InvalidArgument("on_exit must be 'cancel' or 'leave'")
         rounds = _or(params.get("max_rounds"), limits.max_rounds)
         checks.whole("max_rounds", rounds, "[0, inf)")
-        options = StreamOptions(bench=self._bench(params), max_rounds=rounds, on_exit=on_exit)
+        options = StreamOptions(
+            bench=self._bench(params),
+            max_rounds=rounds,
+            on_exit=on_exit,
+            outputs=_listed(outputs),
+        )
         return RunStream(self._session, opening, options)
 
-    def _bench(self, params: StreamParams) -> Bench | None:
+    def _bench(self, params: Handling) -> Bench | None:
+        approve = check_approve(params.get("approve"))
         given = params.get("tools", self._tools or None)
         if given is None:
             return None
@@ -72,6 +91,7 @@ class Streams:
             concurrency=concurrency,
             timeout=self._session.config.timeouts.tool,
             max_arguments_bytes=limits.max_arguments_bytes,
+            approve=approve,
         )
 
 
@@ -95,6 +115,12 @@ def prepared(params: RunParams) -> RunParams:
     if sent.get("override_tools") is not None:
         sent["override_tools"] = declared(sent["override_tools"])
     return cast("RunParams", sent)
+
+
+def _listed(outputs: Sequence[ToolOutput]) -> tuple[ToolOutput, ...]:
+    if not isinstance(outputs, Sequence) or not all(isinstance(o, ToolOutput) for o in outputs):
+        raise InvalidArgument("outputs must be a list of ToolOutput")
+    return tuple(outputs)
 
 
 def _or(given: int | None, usual: int) -> int:

@@ -1,12 +1,17 @@
 """`client.threads`, and with a run in one call."""
 
-from collections.abc import Mapping
-from typing import Any, Unpack
+from typing import Unpack
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Deleted, Run, Thread
 from aiodashassist.core.operations import Operation
-from aiodashassist.core.params import RunParams, ThreadParams
+from aiodashassist.core.params import (
+    Extras,
+    MetadataUpdate,
+    RunParams,
+    ThreadCreation,
+    ThreadParams,
+)
 from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.runs import Runs
 from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
@@ -25,22 +30,21 @@ class Threads:
         self._session = session
         self._streams = streams
 
-    async def create(self, **params: Unpack[ThreadParams]) -> Thread:
+    async def create(self, **params: Unpack[ThreadCreation]) -> Thread:
         """Begin a conversation, with messages and metadata if you like."""
         return await self._session.call(ops.CreateThread(params=params))
 
-    async def retrieve(self, thread_id: str) -> Thread:
+    async def retrieve(self, thread_id: str, **extras: Unpack[Extras]) -> Thread:
         """Read one."""
-        return await self._session.call(ops.RetrieveThread(thread_id=thread_id))
+        return await self._session.call(ops.RetrieveThread(thread_id=thread_id, extras=extras))
 
-    async def update(self, thread_id: str, *, metadata: Mapping[str, Any] | None = None) -> Thread:
+    async def update(self, thread_id: str, **params: Unpack[MetadataUpdate]) -> Thread:
         """Change a thread's metadata."""
-        operation = ops.UpdateThread(thread_id=thread_id, params={"metadata": metadata})
-        return await self._session.call(operation)
+        return await self._session.call(ops.UpdateThread(thread_id=thread_id, params=params))
 
-    async def delete(self, thread_id: str) -> Deleted:
+    async def delete(self, thread_id: str, **extras: Unpack[Extras]) -> Deleted:
         """Delete one, with its messages, runs and steps."""
-        return await self._session.call(ops.DeleteThread(thread_id=thread_id))
+        return await self._session.call(ops.DeleteThread(thread_id=thread_id, extras=extras))
 
     async def create_and_run(
         self, *, thread: ThreadParams | None = None, **params: Unpack[RunParams]

@@ -13,9 +13,12 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from aiodashassist.core.files import Form
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Refusal, Service
 from aiodashassist.server.desk import Desk, Streamed
+from aiodashassist.server.disk import Disk
+from aiodashassist.server.forms import read_form
 
 __all__ = ("make_app",)
 
@@ -26,24 +29,28 @@ JSON = "application/json"
 EVENT_STREAM = "text/event-stream;charset=UTF-8"
 
 
-def make_app(desk: Desk, services: Sequence[Service], api_key: str | None) -> web.Application:
+def make_app(
+    desk: Desk, disk: Disk, services: Sequence[Service], api_key: str | None
+) -> web.Application:
     """The application: every path below a service's prefix is that service's.
 
     Args:
         desk: who executes operations.
+        disk: where the files of a form are written as they come.
         services: the wires to speak.
         api_key: the one key that is accepted; None accepts any.
     """
     app = web.Application(client_max_size=MAX_BODY)
     for service in services:
-        handler = _Handler(desk, service, api_key)
+        handler = _Handler(desk, disk, service, api_key)
         app.router.add_route("*", service.prefix + r"{path:/(?s:.*)}", handler.answer)
     return app
 
 
 class _Handler:
-    def __init__(self, desk: Desk, service: Service, api_key: str | None) -> None:
+    def __init__(self, desk: Desk, disk: Disk, service: Service, api_key: str | None) -> None:
         self._desk = desk
+        self._disk = disk
         self._service = service
         self._api_key = api_key
 
@@ -68,14 +75,18 @@ class _Handler:
     async def _read(self, request: web.Request) -> tuple[str, Operation[Any]]:
         headers = _lower(request.headers)
         self._authenticate(self._service.key(headers))
-        try:
-            body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Refusal("too_large") from None
-        except web.RequestPayloadError:
-            raise Refusal("invalid") from None
         path = request.rel_url.raw_path.removeprefix(self._service.prefix)
-        operation = self._service.parse(request.method, path, request.query, body)
+        body: bytes | Form
+        if self._service.takes_form(request.method, path):
+            body = await read_form(request, self._disk)
+        else:
+            body = await _whole(request)
+        try:
+            operation = self._service.parse(request.method, path, request.query, body)
+        except Refusal:
+            if isinstance(body, Form):
+                self._disk.discard(body)
+            raise
         return self._service.workspace(headers), operation
 
     def _authenticate(self, key: str | None) -> None:
@@ -106,6 +117,18 @@ class _Handler:
             except ConnectionError:
                 logger.debug("the client of request %s left", request_id)
         return response
+
+
+async def _whole(request: web.Request) -> bytes:
+    """A body, bounded; one that says it is larger is not read at all."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise Refusal("too_large")
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Refusal("too_large") from None
+    except web.RequestPayloadError:
+        raise Refusal("invalid") from None
 
 
 def _lower(headers: CIMultiDictProxy[str]) -> Mapping[str, str]:

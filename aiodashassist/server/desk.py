@@ -22,12 +22,15 @@ from aiodashassist.core.models import (
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.params import MessageParams, RunParams, ThreadParams
 from aiodashassist.core.provider import Refusal
-from aiodashassist.server.execution import new_id, now
+from aiodashassist.server.disk import Disk
+from aiodashassist.server.files import Files
 from aiodashassist.server.runs import Runs, follow
 from aiodashassist.server.store import Store
+from aiodashassist.server.writing import new_id, now
 
 __all__ = ("Desk", "Streamed")
 
+JAVA = ("max_prompt_tokens", "max_completion_tokens", "tool_choice", "response_format")
 INHERITED = ("model", "instructions", "tools", "temperature", "top_p", "top_k", "max_tokens")
 
 
@@ -43,12 +46,14 @@ class Desk:
     Args:
         store: where everything is kept.
         runs: who executes runs.
+        disk: where the bytes of files are kept.
         can_cancel: whether runs can be cancelled; DashScope's documents say no (§7.1).
     """
 
-    def __init__(self, store: Store, runs: Runs, *, can_cancel: bool = True) -> None:
+    def __init__(self, store: Store, runs: Runs, disk: Disk, *, can_cancel: bool = True) -> None:
         self._store = store
         self._runs = runs
+        self._files = Files(store, disk)
         self._acts: dict[type[Operation[Any]], Callable[[str, Any], Any]] = {
             ops.CreateAssistant: self._create_assistant,
             ops.ListAssistants: lambda ws, op: store.page(ws, Assistant, op.page),
@@ -71,6 +76,7 @@ class Desk:
             ops.SubmitOutputs: self._submit_outputs,
             ops.ListSteps: self._list_steps,
             ops.RetrieveStep: self._retrieve_step,
+            **self._files.acts,
         }
         if can_cancel:
             self._acts[ops.CancelRun] = lambda ws, op: runs.cancel(self._run(ws, op))
@@ -89,13 +95,15 @@ class Desk:
 
     def _create_assistant(self, workspace: str, op: ops.CreateAssistant) -> Assistant:
         assistant = Assistant(id=new_id("asst"), created_at=now(), **_given(op.params))
-        self._store.put(workspace, assistant)
-        return assistant
+        return self._keep_assistant(workspace, assistant)
 
     def _update_assistant(self, workspace: str, op: ops.UpdateAssistant) -> Assistant:
         assistant = self._store.get(workspace, Assistant, op.assistant_id)
-        assistant = replace(assistant, **_given(op.params))
+        return self._keep_assistant(workspace, replace(assistant, **_given(op.params)))
+
+    def _keep_assistant(self, workspace: str, assistant: Assistant) -> Assistant:
         self._store.put(workspace, assistant)
+        self._files.attach_all(workspace, assistant)
         return assistant
 
     def _delete_assistant(self, workspace: str, op: ops.DeleteAssistant) -> Deleted:
@@ -134,6 +142,7 @@ class Desk:
             metadata=dict(params.get("metadata") or {}),
         )
         self._store.put(workspace, message, thread_id)
+        self._files.attach_to_message(workspace, message)
         return message
 
     def _create_message(self, workspace: str, op: ops.CreateMessage) -> Message:
@@ -185,8 +194,8 @@ class Desk:
 
     def _update_run(self, workspace: str, op: ops.UpdateRun) -> Run:
         run = self._run(workspace, op)
-        if op.metadata is not None:
-            run = replace(run, metadata=op.metadata)
+        if op.params.get("metadata") is not None:
+            run = replace(run, **_given(op.params))
             self._store.put(workspace, run, op.thread_id)
             self._runs.change(run)
         return run
@@ -217,6 +226,8 @@ def _new_run(assistant: Assistant, thread: Thread, params: RunParams) -> Run:
     fields.update({name: given[name] for name in INHERITED if given.get(name) is not None})
     if added := params.get("additional_instructions"):
         fields["instructions"] = "\n".join(filter(None, (fields["instructions"], added)))
+    # What only the Java SDK sends is kept and shown, and changes nothing here (§2.2).
+    fields.update({name: given[name] for name in JAVA if given.get(name) is not None})
     return Run(
         id=new_id("run"),
         created_at=now(),

@@ -10,6 +10,7 @@ from aiodashassist.core.provider import Service
 from aiodashassist.providers.dashscope.serve import DashScopeService
 from aiodashassist.server.app import make_app
 from aiodashassist.server.desk import Desk
+from aiodashassist.server.disk import Disk
 from aiodashassist.server.engines import Engine
 from aiodashassist.server.engines.offline import OfflineEngine
 from aiodashassist.server.runs import Runs
@@ -44,6 +45,8 @@ class LocalServer:
         empty_call_ids: leave the ids of tool calls empty, as the live service was seen to do.
         can_cancel: whether there is an endpoint that cancels runs; DashScope's documents say
             there is none (dashscope.md §7.1).
+        max_file_bytes: the largest file that is taken; they are kept on disk, in a folder of the
+            system's temporary ones, until the server closes.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class LocalServer:
         expire_after: float = 600,
         empty_call_ids: bool = False,
         can_cancel: bool = True,
+        max_file_bytes: int = 512 * 1024 * 1024,
     ) -> None:
         self._host = host
         self._port = port
@@ -68,9 +72,12 @@ class LocalServer:
             empty_call_ids=empty_call_ids,
         )
         services: tuple[Service, ...] = (DashScopeService(),)
-        desk = Desk(self.store, self._runs, can_cancel=can_cancel)
+        self._disk = Disk(max_file_bytes)
+        desk = Desk(self.store, self._runs, self._disk, can_cancel=can_cancel)
         self._runner = web.AppRunner(
-            make_app(desk, services, api_key), access_log=None, shutdown_timeout=SHUTDOWN
+            make_app(desk, self._disk, services, api_key),
+            access_log=None,
+            shutdown_timeout=SHUTDOWN,
         )
         self._url: str | None = None
 
@@ -113,6 +120,7 @@ class LocalServer:
         await self._runs.close()
         await asyncio.sleep(0)
         await self._runner.cleanup()
+        self._disk.close()
         self._url = None
 
     async def __aenter__(self) -> Self:

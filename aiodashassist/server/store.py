@@ -1,11 +1,12 @@
 """What the local server keeps. In memory; the methods are those that a database would have.
 
 Objects are the frozen structs of `core.models`; each has a workspace, and a parent where it
-belongs to another object: a thread has messages and runs, a run has steps.
+belongs to another object: a thread has messages and runs, a run has steps, files are attached.
 """
 
 from typing import Any, TypeVar, cast
 
+from aiodashassist.core.files import AssistantFile, File, MessageFile
 from aiodashassist.core.models import Assistant, Message, Model, Page, Run, RunStep, Thread
 from aiodashassist.core.params import ListParams
 from aiodashassist.core.provider import Refusal
@@ -20,8 +21,16 @@ SUBJECTS: dict[type[Model], str] = {
     Message: "message",
     Run: "run",
     RunStep: "step",
+    File: "file",
+    AssistantFile: "assistant file",
+    MessageFile: "message file",
 }
-CHILDREN: dict[type[Model], tuple[type[Model], ...]] = {Thread: (Message, Run), Run: (RunStep,)}
+CHILDREN: dict[type[Model], tuple[type[Model], ...]] = {
+    Assistant: (AssistantFile,),
+    Thread: (Message, Run),
+    Message: (MessageFile,),
+    Run: (RunStep,),
+}
 DEFAULT_LIMIT = 20  # what the documents' examples use (dashscope.md §2)
 
 

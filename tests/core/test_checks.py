@@ -1,10 +1,11 @@
 """Checks before sending: what is taken, what is refused, and that the field is named."""
 
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from aiodashassist.core.checks import between, identifier, metadata, one_of, whole
+from aiodashassist.core.checks import between, headers, identifier, metadata, one_of, whole
 from aiodashassist.errors import InvalidArgument
 
 
@@ -121,3 +122,33 @@ def test_a_whole_number_is_one_within_its_interval(value: float) -> None:
     whole("limit", 1, "[1, 100]")
     with pytest.raises(InvalidArgument, match="limit"):
         whole("limit", value, "[1, 100]")
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"X-Mine": ""}, {"x": "值 \t;"}, MappingProxyType({"X": "1"})]
+)
+def test_headers_of_one_line_are_taken(value: Any) -> None:
+    """Any text in one line is a header, in any mapping."""
+    headers(value)
+
+
+@pytest.mark.parametrize("value", [None, "X: 1", [("X", "1")], 5])
+def test_headers_are_a_mapping(value: Any) -> None:
+    """What is none is refused by its type, not shown: it may hold a secret."""
+    with pytest.raises(
+        InvalidArgument, match=f"headers must be a mapping, not {type(value).__name__}"
+    ):
+        headers(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"X": 1}, {"X": None}, {"X": b"1"}, {1: "x"}, {"X": "a\nb"}, {"X": "a\rb"}, {"X\n": "1"},
+     {"X": "a\0b"}],
+)  # fmt: skip
+def test_a_header_that_cannot_be_sent_is_refused(value: Any) -> None:
+    """One that is no text, or would begin another header, is named; its value is not shown."""
+    with pytest.raises(InvalidArgument, match="must be one line of text") as caught:
+        headers({**value, "Secret": "hush"})
+    assert repr(next(iter(value))) in str(caught.value)
+    assert "hush" not in str(caught.value)

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from aiodashassist.core import events
-from aiodashassist.core.events import Event, ToolFinished, ToolStarted
+from aiodashassist.core.events import Event, ToolFinished, ToolProgress, ToolStarted
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 
 
@@ -15,4 +15,5 @@ def test_event_is_every_kind() -> None:
 def test_our_own_events_have_no_name() -> None:
     """Events that the wire does not have bear no name of the wire."""
     call, output = ToolCall(call_id="c"), ToolOutput(output="3")
-    assert ToolStarted(call=call).name == ToolFinished(call=call, output=output).name == ""
+    ours = (ToolStarted(call=call), ToolProgress(call=call), ToolFinished(call=call, output=output))
+    assert [event.name for event in ours] == [""] * 3

@@ -16,6 +16,7 @@ from aiodashassist.core.events import (
     StepEvent,
     ThreadEvent,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     UnknownEvent,
 )
@@ -25,10 +26,11 @@ from aiodashassist.core.models import (
     RequiredAction,
     Run,
     RunStep,
+    StepDetails,
     SubmitToolOutputs,
     Thread,
 )
-from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
+from aiodashassist.core.tooling import FunctionCall, PluginCall, ToolCall, ToolOutput
 from aiodashassist.errors import LocalProtocolError, RemoteProtocolError
 
 EARLY_ENDS = ("cancelling", "cancelled", "failed", "expired")
@@ -76,6 +78,18 @@ def waits(*wire_ids: str) -> RunEvent:
 def stepped(step_id: str, status: str = "in_progress", kind: str = "tool_calls") -> StepEvent:
     """A step comes to a status."""
     return StepEvent(status=status, step=RunStep(id=step_id, type=kind, run_id="run_1"))
+
+
+def shown(step_id: str, *calls: ToolCall, status: str = "completed") -> StepEvent:
+    """A step of tool calls that shows these."""
+    details = StepDetails(type="tool_calls", tool_calls=calls)
+    step = RunStep(id=step_id, type="tool_calls", run_id="run_1", step_details=details)
+    return StepEvent(status=status, step=step)
+
+
+def functions(*wire_ids: str) -> list[ToolCall]:
+    """Calls of functions as a step shows them."""
+    return [ToolCall(id=name, function=FunctionCall(name="add", output="3")) for name in wire_ids]
 
 
 def machine_after(events: Iterable[Event | str], *, strict: bool = False) -> RunMachine:
@@ -171,6 +185,7 @@ BESIDE_THE_RUN: tuple[Event, ...] = (
     UnknownEvent(name="thread.run.evaluated"),
     ErrorEvent(code="InternalError"),
     ToolStarted(call=ToolCall()),
+    ToolProgress(call=ToolCall(), data=1),
     ToolFinished(call=ToolCall(), output=ToolOutput(output="")),
 )
 
@@ -281,6 +296,30 @@ def test_ids_are_unique_over_rounds() -> None:
     assert call_ids(machine) == ["step_2:0", "b"]
 
 
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled", "expired"])
+def test_the_ids_of_an_earlier_round_are_used(status: str) -> None:
+    """A step that ended elsewhere, before this stream, has used the ids of its calls."""
+    events = (shown("step_1", *functions("a", ""), status=status), stepped("step_2"))
+    assert call_ids(machine_after([*events, waits("a", "b", "")])) == ["step_2:0", "b", "step_2:2"]
+
+
+def test_the_ids_of_the_round_under_way_are_free() -> None:
+    """A step in progress that shows its calls already does not take their ids from them."""
+    under_way = shown("step_1", *functions("a"), status="in_progress")
+    assert call_ids(machine_after([under_way, waits("a")])) == ["a"]
+
+
+def test_the_id_of_a_plugin_s_call_is_not_used() -> None:
+    """Plugins wait for no output: their ids, and their places in a step, count for nothing."""
+    plugin = ToolCall(id="a", type="quark_search", plugin=PluginCall(output="[]"))
+    events = [shown("step_1", plugin, *functions("", "b")), stepped("step_2")]
+    assert call_ids(machine_after([*events, waits("a", "step_1:0", "b")])) == [
+        "a",
+        "step_2:1",
+        "step_2:2",
+    ]
+
+
 WIRE_IDS = st.sampled_from(["", "a", "b", "step_1:0", "step_1:1", "step_2:0", "run_1:1:0"])
 ROUNDS = st.lists(st.lists(WIRE_IDS, min_size=1, max_size=4), min_size=1, max_size=4)
 
@@ -301,6 +340,26 @@ def test_ids_are_unique_whatever_the_wire_says(
         machine.receive(moved("in_progress"))
     assert all(seen)
     assert len(set(seen)) == len(seen) == sum(map(len, rounds))
+
+
+@given(rounds=ROUNDS)
+def test_a_resumed_run_has_the_ids_of_the_streamed_one(rounds: list[list[str]]) -> None:
+    """Whoever takes up a run later, from its steps, gives its calls the same ids."""
+    *earlier, last = rounds
+    streamed, resumed = machine_after(["in_progress"]), RunMachine()
+    for number, wire_ids in enumerate(earlier, 1):
+        over = shown(f"step_{number}", *functions(*wire_ids))
+        streamed.receive(stepped(f"step_{number}"))
+        streamed.receive(waits(*wire_ids))
+        streamed.answered()
+        for event in (over, moved("in_progress")):
+            streamed.receive(event)
+        resumed.receive(over)
+    for machine in (streamed, resumed):
+        machine.receive(stepped("step_last"))
+        machine.receive(waits(*last))
+    assert call_ids(resumed) == call_ids(streamed)
+    assert len(call_ids(resumed)) == len(last)
 
 
 def test_two_identical_rounds_are_two() -> None:

@@ -1,10 +1,13 @@
-"""Which output answers which call."""
+"""Which output answers which call, and what a value is as an output."""
+
+import enum
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist.core.outputs import match_outputs
+from aiodashassist.core.outputs import error_text, known_outputs, match_outputs, written
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import InvalidArgument
 
@@ -80,3 +83,76 @@ def test_named_outputs_come_in_any_order(order: list[int], by_wire: list[bool]) 
     calls = calls_of(*((f"wire_{number}", f"ours_{number}") for number in range(5)))
     pairs = [(f"wire_{n}" if by_wire[n] else f"ours_{n}", str(n)) for n in order]
     assert matched(calls, *pairs) == [(f"wire_{n}", str(n)) for n in range(5)]
+
+
+def known(calls: list[ToolCall], *pairs: tuple[str, str]) -> list[tuple[str, str] | None]:
+    """What is known of each call, by id and text."""
+    outputs = known_outputs(calls, outputs_of(*pairs))
+    return [(output.tool_call_id, output.output) if output else None for output in outputs]
+
+
+@pytest.mark.parametrize(
+    ("calls", "pairs", "expected"),
+    [
+        (TWO, [], [None, None]),
+        (TWO, [("b", "2")], [None, ("b", "2")]),
+        (TWO, [("b", "2"), ("a", "1")], [("a", "1"), ("b", "2")]),
+        (NAMELESS, [("step_1:1", "2")], [None, ("", "2")]),
+        (REPEATED, [("step_1:1", "2")], [None, ("a", "2")]),
+        (REPEATED, [("a", "1")], [("a", "1"), None]),
+        (REPEATED, [("a", "1"), ("a", "2")], [("a", "1"), ("a", "2")]),
+        (calls_of(("a", "step_2:0")), [("a", "1")], [("a", "1")]),
+        ([], [], []),
+    ],
+)
+def test_outputs_made_before_are_known(
+    calls: list[ToolCall], pairs: list[tuple[str, str]], expected: list[tuple[str, str] | None]
+) -> None:
+    """An output made elsewhere is that of the call that it names, by either id."""
+    assert known(calls, *pairs) == expected
+
+
+@pytest.mark.parametrize(
+    ("calls", "pairs", "named"),
+    [
+        (TWO, [("a", "1"), ("c", "2")], "'c' answers none of the calls a, b"),
+        (TWO, [("", "1")], "'' answers none"),
+        (NAMELESS, [("", "1")], "'' answers none of the calls step_1:0, step_1:1"),
+        (TWO, [("a", "1"), ("a", "2")], "'a' answers none"),
+        ([], [("a", "1")], "'a' answers none"),
+    ],
+)
+def test_an_output_made_before_must_name_its_call(
+    calls: list[ToolCall], pairs: list[tuple[str, str]], named: str
+) -> None:
+    """An output that names no call, or one that has its output, is refused and named."""
+    with pytest.raises(InvalidArgument, match=named):
+        known(calls, *pairs)
+
+
+class Colour(str, enum.Enum):  # noqa: UP042 (as users write it)
+    """A choice."""
+
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("text", "text"), (Colour.RED, "red"), (None, "null"), ({"城市": [1.5]}, '{"城市":[1.5]}')],
+    ids=str,
+)
+def test_a_value_is_text_or_json(value: object, text: str) -> None:
+    """Text is the output as it is; anything else is written as JSON."""
+    assert written(value) == text
+
+
+@pytest.mark.parametrize("value", [object(), "\ud800", {(1, 2): 3}], ids=["object", "half", "key"])
+def test_a_value_that_cannot_travel_is_an_error(value: object) -> None:
+    """What is neither text nor JSON is refused here, and not on the wire."""
+    with pytest.raises((TypeError, UnicodeEncodeError)):
+        written(value)
+
+
+def test_an_error_is_json_that_the_model_reads() -> None:
+    """The reason is the one field of an object, whatever characters it has."""
+    assert json.loads(error_text('no "city" 杭州')) == {"error": 'no "city" 杭州'}

@@ -4,16 +4,25 @@ import pytest
 
 from aiodashassist.core import params
 
+INNER = {"MessageParams", "ThreadParams"}
+"""Parts of a request: a message in a new thread, a thread in a new run."""
+
 
 @pytest.mark.parametrize(
     ("name", "required"),
     [
+        ("AssistantFields", set()),
         ("AssistantParams", set()),
+        ("Extras", set()),
+        ("FileListParams", set()),
+        ("FileParams", set()),
         ("ListParams", set()),
         ("MessageExtras", set()),
         ("MessageParams", {"content"}),
         ("MessageUpdate", set()),
+        ("MetadataUpdate", set()),
         ("RunParams", {"assistant_id"}),
+        ("ThreadCreation", set()),
         ("ThreadParams", set()),
     ],
 )
@@ -21,3 +30,25 @@ def test_only_what_a_call_needs_is_required(name: str, required: set[str]) -> No
     """A message has content and a run an assistant; all else may be left out."""
     assert name in params.__all__
     assert getattr(params, name).__required_keys__ == required
+
+
+@pytest.mark.parametrize("name", [name for name in params.__all__ if name not in INNER])
+def test_every_request_can_be_given_more(name: str) -> None:
+    """Whatever is one request takes body, headers and query of its own."""
+    fields = getattr(params, name).__annotations__.keys()
+
+    assert {"extra_body", "extra_headers", "extra_query"} <= fields
+
+
+def test_what_a_request_is_given_beside_has_no_place_inside_of_values() -> None:
+    """Messages and threads inside of others are values, not requests."""
+    extras = params.Extras.__annotations__.keys()
+    inside = {"MessageParams", "ThreadParams"}
+    without = {name for name in params.__all__ if not extras <= _names(name)}
+
+    assert without == inside
+    assert all(extras.isdisjoint(_names(name)) for name in inside)
+
+
+def _names(name: str) -> set[str]:
+    return set(getattr(params, name).__annotations__)

@@ -13,6 +13,7 @@ from aiodashassist.core.events import (
     StepEvent,
     ThreadEvent,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     UnknownEvent,
 )
@@ -174,7 +175,112 @@ def test_calls_are_functions_run_here_and_plugins() -> None:
         StepEvent(status="completed", step=RunStep(id="3")),
     )
     done = FunctionCall(name="f", arguments="[1]", output="3")
-    assert snapshot.tool_calls == (ToolCall(id="c", call_id="step_1:0", function=done), search)
+    assert snapshot.tool_calls == (search, ToolCall(id="c", call_id="step_1:0", function=done))
+
+
+def made(wire_id: str, output: str | None = "3", call_id: str = "", name: str = "f") -> ToolCall:
+    """A call of a function, as a step shows it or as it is known here."""
+    function = FunctionCall(name=name, output=output)
+    return ToolCall(id=wire_id, call_id=call_id, function=function)
+
+
+def run_here(wire_id: str, call_id: str, output: str = "3", name: str = "f") -> ToolFinished:
+    """A function was run here."""
+    call = made(wire_id, None, call_id, name)
+    return ToolFinished(call=call, output=ToolOutput(tool_call_id=wire_id, output=output))
+
+
+def told(snapshot: Snapshot) -> list[tuple[str, str | None]]:
+    """The calls made, by our id and output."""
+    return [(call.call_id, call.output) for call in snapshot.tool_calls]
+
+
+def test_calls_stand_in_the_order_of_their_steps() -> None:
+    """Rounds of functions and plugins stand as they came, each call once, the newest at the end."""
+    search = ToolCall(type="quark_search", plugin=PluginCall(arguments="{}", output="[]"))
+    snapshot = after(step("1", status="in_progress"), run_here("a", "a", "A"))
+    assert told(snapshot) == [("a", "A")]
+    for event in (step("1", made("a", "A")), step("2", search), run_here("b", "b", "B")):
+        snapshot.receive(event)
+    assert told(snapshot) == [("a", "A"), ("", "[]"), ("b", "B")]
+
+
+def test_a_step_has_its_calls_in_order_whichever_was_done_first() -> None:
+    """Once its step is shown, a round stands in the order of its calls, not of their ends."""
+    snapshot = after(run_here("", "1:1", "B"), run_here("", "1:0", "A"))
+    assert told(snapshot) == [("1:1", "B"), ("1:0", "A")]
+    snapshot.receive(step("1", made("", "A"), made("", "B")))
+    assert told(snapshot) == [("1:0", "A"), ("1:1", "B")]
+
+
+def test_calls_of_earlier_rounds_are_known_by_their_steps() -> None:
+    """A step that ended before this stream gives its calls, with the ids that they had."""
+    snapshot = after(
+        step("1", made("a", "A"), made("", "B"), made("a", "C")),
+        step("2", made("a", None), status="in_progress"),
+        run_here("a", "2:0", "D"),
+    )
+    expected = [("a", "A"), ("1:1", "B"), ("1:2", "C"), ("2:0", "D")]
+    assert told(snapshot) == expected
+    snapshot.receive(step("2", made("a", "D")))
+    assert told(snapshot) == expected
+
+
+def test_a_step_that_comes_again_gives_its_calls_once() -> None:
+    """A step may be shown twice, of calls made here or elsewhere."""
+    steps = (step("1", made("a", "A")), step("2", made("b", "B")))
+    snapshot = after(*steps, run_here("c", "c", "C"), step("3", made("c", "C")), *steps)
+    snapshot.receive(step("3", made("c", "C")))
+    assert told(snapshot) == [("a", "A"), ("b", "B"), ("c", "C")]
+
+
+def test_a_call_keeps_its_id_when_its_step_comes_again() -> None:
+    """A call that was named after the run, not the step, goes by that name however often shown."""
+    snapshot = after(run_here("", "run_1:0:0", "A"), step("1", made("", "A")))
+    snapshot.receive(step("1", made("", "A")))
+    assert told(snapshot) == [("run_1:0:0", "A")]
+
+
+def test_a_repeated_id_finds_the_call_of_its_step() -> None:
+    """Of two calls with one id of the wire, a step shows its own, also where a step was missed."""
+    snapshot = after(run_here("a", "a", "A"), run_here("a", "2:0", "B"), step("2", made("a", "B")))
+    assert told(snapshot) == [("2:0", "B"), ("a", "A")]
+
+
+def test_a_repeated_id_in_a_step_is_told_apart_by_place() -> None:
+    """The first of two calls with one id has that id, whichever was done first."""
+    snapshot = after(run_here("a", "1:1", "B"), run_here("a", "a", "A"))
+    snapshot.receive(step("1", made("a", "A"), made("a", "B")))
+    assert told(snapshot) == [("a", "A"), ("1:1", "B")]
+
+
+def test_an_output_that_its_step_has_shown_is_not_taken_twice() -> None:
+    """Where the step comes before the news that the outputs arrived, the call stands once."""
+    snapshot = after(step("1", made("a", "A")))
+    snapshot.called(made("a", None, "a"), "A")
+    assert told(snapshot) == [("a", "A")]
+
+
+def test_a_step_may_show_some_outputs_before_others() -> None:
+    """Of a step that is answered in part only the calls with an output are made."""
+    snapshot = after(step("1", made("a", "A"), made("b", None), status="in_progress"))
+    assert told(snapshot) == [("a", "A")]
+    snapshot.receive(run_here("b", "b", "B"))
+    assert told(snapshot) == [("a", "A"), ("b", "B")]
+
+
+def test_plugins_do_not_count_in_the_places_of_functions() -> None:
+    """A function's made up id has its place among the functions of its step."""
+    search = ToolCall(type="quark_search", plugin=PluginCall(arguments="{}", output="[]"))
+    snapshot = after(run_here("", "1:0", "A"), step("1", search, made("", "A")))
+    assert told(snapshot) == [("", "[]"), ("1:0", "A")]
+
+
+def test_a_round_whose_step_was_not_announced_stands_once() -> None:
+    """A call that was named after the run is the one that its step shows, in the right place."""
+    snapshot = after(run_here("", "run_1:0:1", "B"), run_here("", "run_1:0:0", "A"))
+    snapshot.receive(step("1", made("", "A"), made("", "B")))
+    assert told(snapshot) == [("run_1:0:0", "A"), ("run_1:0:1", "B")]
 
 
 def test_a_plugin_without_an_output_is_no_call_made() -> None:
@@ -208,7 +314,12 @@ def test_request_ids_are_kept_once_in_order() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [UnknownEvent(name="new"), ErrorEvent(code="E"), ToolStarted(call=ToolCall())],
+    [
+        UnknownEvent(name="new"),
+        ErrorEvent(code="E"),
+        ToolStarted(call=ToolCall()),
+        ToolProgress(call=ToolCall(), data=1),
+    ],
     ids=lambda event: type(event).__name__,
 )
 def test_other_events_change_nothing(event: Event) -> None:
@@ -223,13 +334,15 @@ def test_the_result_is_the_whole() -> None:
     snapshot = after(
         delta("a", "one "), step("1"), delta("b", "two"), run("completed", usage=usage)
     )
-    result = snapshot.result(waiting)
+    outputs = (ToolOutput(tool_call_id="d", output="5"),)
+    result = snapshot.result(waiting, outputs)
     assert result is not None
     assert (result.thread_id, result.usage, result.text) == ("thread_1", usage, "one two")
     assert [made.id for made in result.messages] == ["a", "b"]
     assert result.message == result.messages[-1]
     assert (result.run, result.steps) == (snapshot.run, snapshot.steps)
-    assert (result.pending_calls, result.tool_calls) == (waiting, ())
+    assert (result.pending_calls, result.completed_outputs) == (waiting, outputs)
+    assert result.tool_calls == ()
 
 
 def test_a_run_without_messages_has_no_last_one() -> None:

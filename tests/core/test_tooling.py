@@ -34,6 +34,10 @@ from aiodashassist.core.tooling import (
             {"type": "mine", "auth": {"type": "user_http", "user_token": "secret"}},
         ),
         (RagTool(prompt_ra={"k": 1}), {"type": "rag", "prompt_ra": {"k": 1}}),
+        (
+            RagTool(prompt_ra={}, auth=UserAuth(user_token="secret", type="own")),
+            {"type": "rag", "prompt_ra": {}, "auth": {"type": "own", "user_token": "secret"}},
+        ),
     ],
 )
 def test_a_declaration_is_what_the_wire_has(tool: Any, wire: dict[str, Any]) -> None:
@@ -43,9 +47,15 @@ def test_a_declaration_is_what_the_wire_has(tool: Any, wire: dict[str, Any]) -> 
     assert msgspec.convert(wire, type(tool)) == tool
 
 
-def test_a_token_is_in_no_repr() -> None:
-    """A plugin's declaration can be printed and logged."""
-    tool = PluginTool("mine", auth=UserAuth(user_token="secret"))
+@pytest.mark.parametrize(
+    "tool",
+    [
+        PluginTool("mine", auth=UserAuth(user_token="secret")),
+        RagTool(prompt_ra={}, auth=UserAuth(user_token="secret")),
+    ],
+)
+def test_a_token_is_in_no_repr(tool: PluginTool | RagTool) -> None:
+    """A declaration can be printed and logged."""
     shown = f"{tool} {tool!r} {tool.auth}"
     assert "secret" not in shown
     assert "***" in shown

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
 from aiodashassist.core.events import ErrorEvent
-from aiodashassist.core.operations import CancelRun, ListOperation, Operation
+from aiodashassist.core.operations import CancelRun, CreateFiles, ListOperation, Operation
 from aiodashassist.core.provider import EventReader, Request, Response
 from aiodashassist.errors import APIError
-from aiodashassist.providers.dashscope import codec, failures, frames, routes
+from aiodashassist.providers.dashscope import codec, failures, files, frames, routes
 
 __all__ = ("DashScopeProvider",)
 
@@ -38,13 +38,16 @@ class DashScopeProvider:
     def decode(self, operation: Operation[T], response: Response) -> T:
         """See `Provider.decode`."""
         body = codec.parse(response.body)
+        if isinstance(operation, files.OPERATIONS):
+            return cast("T", files.decode(operation, body))
         if isinstance(operation, ListOperation):
             return cast("T", codec.page(operation.result, body))
         return cast("T", codec.model(operation.result, body))
 
     def error(self, operation: Operation[Any], response: Response) -> APIError | None:
         """See `Provider.error`."""
-        del operation  # the error's shape does not depend on the call
+        if isinstance(operation, CreateFiles):
+            return failures.upload_error(response)
         return failures.answer_error(response)
 
     def stream_error(self, event: ErrorEvent) -> APIError:

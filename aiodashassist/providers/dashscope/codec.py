@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from aiodashassist.core.files import File
 from aiodashassist.core.models import Assistant, Content, Model, Page, Run
 from aiodashassist.core.tooling import (
     FunctionCall,
@@ -22,7 +23,16 @@ from aiodashassist.core.tooling import (
 )
 from aiodashassist.errors import DecodeError
 
-__all__ = ("BROKEN", "model", "page", "parse", "read_calls", "read_contents", "read_tools")
+__all__ = (
+    "BROKEN",
+    "each",
+    "model",
+    "page",
+    "parse",
+    "read_calls",
+    "read_contents",
+    "read_tools",
+)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -70,7 +80,7 @@ def page(kind: type[M], body: object) -> Page[M]:
     if not isinstance(body, Mapping) or "data" not in body:
         raise DecodeError("expected a list envelope")
     items = body["data"]
-    data = tuple(model(kind, item) for item in _each(items or ()))
+    data = tuple(model(kind, item) for item in each(items or ()))
     rest = {k: v for k, v in body.items() if k != "data"}
     return msgspec.structs.replace(model(Page, rest), data=data)
 
@@ -84,7 +94,12 @@ def _absent(name: str, value: object) -> bool:
     return name in NUMBERS and value == "None"
 
 
-def _each(value: object) -> Sequence[Any]:
+def each(value: object) -> Sequence[Any]:
+    """The items of a list.
+
+    Raises:
+        DecodeError: it is no list.
+    """
     if isinstance(value, Sequence) and not isinstance(value, str):
         return value
     raise DecodeError(f"expected a list, not {type(value).__name__}")
@@ -103,7 +118,7 @@ def _plain(value: object) -> dict[str, Any]:
 
 def read_tools(value: object) -> tuple[Tool, ...]:
     """Declared tools (§3.9); one of no known shape stays a dict."""
-    return tuple(_tool(_object(item)) for item in _each(value))
+    return tuple(_tool(_object(item)) for item in each(value))
 
 
 def _tool(item: Mapping[str, Any]) -> Tool:
@@ -126,7 +141,7 @@ def _odd_tool(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_contents(value: object) -> tuple[Content, ...]:
     """The parts of a message; a single object instead of a list is taken (§7.3)."""
-    parts = [value] if isinstance(value, Mapping) else _each(value)
+    parts = [value] if isinstance(value, Mapping) else each(value)
     return tuple(_content(_object(part)) for part in parts)
 
 
@@ -137,7 +152,7 @@ def _content(part: Mapping[str, Any]) -> Content:
 
 def read_calls(value: object) -> tuple[ToolCall, ...]:
     """The calls of a run or a step, in order (§3.6)."""
-    return tuple(_call(_object(item)) for item in _each(value))
+    return tuple(_call(_object(item)) for item in each(value))
 
 
 def _call(item: Mapping[str, Any]) -> ToolCall:
@@ -200,6 +215,7 @@ def _converted(data: Any, kind: type[T]) -> T:
 
 
 FOREIGN: dict[Any, frozenset[str]] = {
+    File: frozenset({"classification_id", "censored", "file_type"}),
     Assistant: frozenset({"response_format", "thought_instructions", "chat_instructions"}),
     Run: frozenset({"thought_instructions", "chat_instructions", "final_answer", "log_id"}),
 }

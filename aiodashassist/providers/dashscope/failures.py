@@ -21,9 +21,10 @@ from aiodashassist.errors import (
     RateLimited,
     ServerError,
 )
+from aiodashassist.providers.dashscope import files
 from aiodashassist.providers.dashscope.codec import BROKEN
 
-__all__ = ("answer_error", "kind_of", "says_no_such_call", "stream_error")
+__all__ = ("answer_error", "kind_of", "says_no_such_call", "stream_error", "upload_error")
 
 BY_CODE: dict[str, type[APIError]] = {
     "InvalidApiKey": AuthenticationError,
@@ -106,6 +107,25 @@ def answer_error(response: Response) -> APIError | None:
         code=code,
         retry_after=_seconds(response.headers.get("retry-after")),
         request_id=str(request_id) if request_id else response.headers.get("x-request-id"),
+    )
+
+
+def upload_error(response: Response) -> APIError | None:
+    """The error that the answer to an upload is: a file not taken is told in a 200 (§2.5)."""
+    error = answer_error(response)
+    if error is not None:
+        return error
+    body = _body(response)
+    refused = files.failed_of(body)
+    if not refused:
+        return None
+    words = "; ".join(f"{one.filename}: {one.message or one.code}" for one in refused)
+    request_id = body.get("request_id")
+    return kind_of(400, refused[0].code, refused[0].message)(
+        f"not uploaded: {words}",
+        status=response.status,
+        code=refused[0].code,
+        request_id=str(request_id) if request_id else None,
     )
 
 

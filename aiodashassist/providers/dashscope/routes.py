@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import msgspec
+from msgspec.structs import replace
 
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
@@ -21,6 +22,7 @@ from aiodashassist.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
+from aiodashassist.providers.dashscope.files import form_of
 
 __all__ = ("RENAMED", "ROUTES", "Route", "base_url", "check", "encode", "find")
 
@@ -52,6 +54,9 @@ def base_url(region: str, workspace: str | None) -> str:
 
 
 METADATA = frozenset({"metadata"})
+FILE_ID = frozenset({"file_id"})
+UPLOAD = frozenset({"files", "purpose", "description"})
+PAGE = frozenset({"page_size", "page_no"})
 LIST = frozenset({"page_size", "order", "after", "before"})
 MESSAGE = frozenset({"role", "content", "file_ids", "metadata"})
 THREAD = frozenset({"messages", "metadata"})
@@ -67,7 +72,7 @@ RUN = SAMPLING | {
 }  # fmt: skip
 
 RENAMED = {"override_tools": "tools", "page_size": "limit"}
-"""Parameters whose wire name differs from ours."""
+"""Parameters whose wire name differs from ours, but for `/files`, where it does not."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -76,6 +81,7 @@ class Route(msgspec.Struct, frozen=True):
     method: str
     path: str
     accepts: frozenset[str] = frozenset()
+    renamed: Mapping[str, str] = msgspec.field(default_factory=lambda: RENAMED)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -88,6 +94,8 @@ class Route(msgspec.Struct, frozen=True):
         return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.path))
 
 
+ASSISTANT_FILE = "/assistants/{assistant_id}/files"
+MESSAGE_FILE = "/threads/{thread_id}/messages/{message_id}/files"
 RUN_PATH = "/threads/{thread_id}/runs/{run_id}"
 MESSAGE_PATH = "/threads/{thread_id}/messages/{message_id}"
 
@@ -97,6 +105,10 @@ ROUTES: dict[type[Operation[Any]], Route] = {
     ops.RetrieveAssistant:  Route("GET", "/assistants/{assistant_id}"),
     ops.UpdateAssistant:    Route("POST", "/assistants/{assistant_id}", ASSISTANT),
     ops.DeleteAssistant:    Route("DELETE", "/assistants/{assistant_id}"),
+    ops.AttachFile:         Route("POST", ASSISTANT_FILE, FILE_ID),
+    ops.ListAssistantFiles: Route("GET", ASSISTANT_FILE, LIST),
+    ops.RetrieveAssistantFile: Route("GET", ASSISTANT_FILE + "/{file_id}"),
+    ops.DetachFile:         Route("DELETE", ASSISTANT_FILE + "/{file_id}"),
     ops.CreateThread:       Route("POST", "/threads", THREAD),
     # before /threads/{thread_id}: a thread's id is never "runs"
     ops.CreateThreadAndRun: Route("POST", "/threads/runs", RUN | {"thread", "stream"}),
@@ -107,6 +119,8 @@ ROUTES: dict[type[Operation[Any]], Route] = {
     ops.ListMessages:       Route("GET", "/threads/{thread_id}/messages", LIST),
     ops.RetrieveMessage:    Route("GET", MESSAGE_PATH),
     ops.UpdateMessage:      Route("POST", MESSAGE_PATH, METADATA),
+    ops.ListMessageFiles:   Route("GET", MESSAGE_FILE, LIST),
+    ops.RetrieveMessageFile: Route("GET", MESSAGE_FILE + "/{file_id}"),
     ops.CreateRun:          Route("POST", "/threads/{thread_id}/runs", RUN | {"stream"}),
     ops.ListRuns:           Route("GET", "/threads/{thread_id}/runs", LIST),
     ops.RetrieveRun:        Route("GET", RUN_PATH),
@@ -116,12 +130,16 @@ ROUTES: dict[type[Operation[Any]], Route] = {
     ops.CancelRun:          Route("POST", RUN_PATH + "/cancel"),
     ops.ListSteps:          Route("GET", RUN_PATH + "/steps", LIST),
     ops.RetrieveStep:       Route("GET", RUN_PATH + "/steps/{step_id}"),
+    ops.CreateFiles:        Route("POST", "/files", UPLOAD, {}),
+    ops.ListFiles:          Route("GET", "/files", PAGE, {}),
+    ops.RetrieveFile:       Route("GET", "/files/{file_id}"),
+    ops.DeleteFile:         Route("DELETE", "/files/{file_id}"),
 }  # fmt: skip
 
 _PATTERNS = [(kind, route.method, route.pattern) for kind, route in ROUTES.items()]
 
 
-def find(method: str, path: str) -> tuple[type[Operation[Any]], dict[str, str]] | str:
+def find(method: str, path: str) -> tuple[type[Operation[Any]], dict[str, Any]] | str:
     """Which operation a request line means, and its ids; else `url` or `method`: what is wrong."""
     known = False
     for kind, verb, pattern in _PATTERNS:
@@ -142,7 +160,9 @@ def encode(operation: Operation[Any]) -> Request:
         raise UnsupportedOperation(f"DashScope has no {name}")
     fields = msgspec.structs.asdict(operation)
     ids = {key: fields.pop(key) for key in route.ids}
-    params = {**fields.pop("params", {}), **fields.pop("page", {}), **fields}
+    params = {name: value for part in PARTS for name, value in fields.pop(part, {}).items()}
+    params.update(fields)
+    extra_body, extra_headers, extra_query = (_taken(params, part) for part in EXTRAS)
     given = {key: value for key, value in params.items() if value is not None}
     needed = NEEDS.get(type(operation))
     if needed and needed not in given:
@@ -151,18 +171,43 @@ def encode(operation: Operation[Any]) -> Request:
         if key not in route.accepts:
             raise UnsupportedParameter(f"DashScope has no place for {key!r} in {name}")
     check(given)
-    wire = {RENAMED.get(key, key): value for key, value in given.items()}
+    checks.headers(extra_headers)
+    wire = {route.renamed.get(key, key): value for key, value in given.items()}
     path = route.path.format_map({key: _segment(key, value) for key, value in ids.items()})
-    if route.method == "POST" and route.accepts:
-        return Request(method="POST", path=path, body=_json(wire, name), operation=name)
-    query = {key: str(value) for key, value in wire.items()}
-    return Request(method=route.method, path=path, query=query, operation=name)
+    request = Request(method=route.method, path=path, headers=extra_headers, operation=name)
+    if isinstance(operation, ops.CreateFiles):
+        form = form_of(wire.pop("files"), {**extra_body, **wire})
+        return replace(request, query=_query(extra_query), form=form)
+    if route.method != "POST":
+        if extra_body:
+            raise InvalidArgument(f"{name} has no body: extra_body has no place in it")
+        return replace(request, query=_query({**extra_query, **wire}))
+    body = _json({**extra_body, **wire}, name) if route.accepts or extra_body else None
+    return replace(request, query=_query(extra_query), body=body)
+
+
+PARTS = ("extras", "params", "page")
+EXTRAS = ("extra_body", "extra_headers", "extra_query")
+
+
+def _taken(params: dict[str, Any], name: str) -> Mapping[str, Any]:
+    given = params.pop(name, None)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InvalidArgument(f"{name} must be a mapping, not {type(given).__name__}")
+    return given
+
+
+def _query(given: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value) for key, value in given.items() if value is not None}
 
 
 NEEDS: dict[type[Operation[Any]], str] = {
     ops.CreateMessage: "content",
     ops.CreateRun: "assistant_id",
     ops.CreateThreadAndRun: "assistant_id",
+    ops.CreateFiles: "files",
 }
 
 
@@ -212,16 +257,30 @@ def _check_messages(name: str, value: Any) -> None:
         check(message)
 
 
+def _check_truncation(name: str, value: Any) -> None:
+    """Only `last_messages` is supported, as the documents have it (dashscope.md §2.2)."""
+    plain_value = msgspec.to_builtins(value)
+    if not isinstance(plain_value, Mapping):
+        raise InvalidArgument(f"{name} must be an object, not {type(value).__name__}")
+    checks.one_of(f"{name}.type", plain_value.get("type"), ("last_messages",))
+    count = plain_value.get("last_messages")
+    if count is not None:
+        checks.whole(f"{name}.last_messages", count, "[1, inf)")
+
+
 CHECKS: dict[str, Callable[[str, Any], None]] = {
     "assistant_id": checks.identifier,
+    "file_id": checks.identifier,
     "content": _check_content,
     "metadata": lambda _, value: checks.metadata(value),
     "thread": lambda _, value: check(value),
     "messages": _check_messages,
     "additional_messages": _check_messages,
+    "truncation_strategy": _check_truncation,
     "order": lambda name, value: checks.one_of(name, value, ("asc", "desc")),
     "temperature": lambda name, value: checks.between(name, value, "[0, 2)"),
     "top_p": lambda name, value: checks.between(name, value, "(0, 1]"),
+    "page_no": lambda name, value: checks.whole(name, value, "[1, inf)"),
     "page_size": lambda name, value: checks.whole(name, value, "[1, 100]"),
     "top_k": lambda name, value: checks.whole(name, value, "[0, inf)"),
     "max_tokens": lambda name, value: checks.whole(name, value, "[1, inf)"),

@@ -14,19 +14,23 @@ import msgspec
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import Event
+from aiodashassist.core.files import Form
 from aiodashassist.core.models import Model, Page
 from aiodashassist.core.operations import ListOperation, Operation
 from aiodashassist.core.provider import Refusal
 from aiodashassist.core.tooling import Tool, ToolOutput
 from aiodashassist.errors import DecodeError, InvalidArgument
-from aiodashassist.providers.dashscope import codec, routes, spelling
+from aiodashassist.providers.dashscope import codec, files, routes, spelling
 
 __all__ = ("DashScopeService",)
 
 BAD_BODY = "Required body invalid, please check the request body format."
 NO_CONTENT = "The messages information cannot be empty."
 GONE = "The specified {} has been deleted or does not exist."
-MISSING = {"step": "The specified run step does not exist."}
+MISSING = {
+    "step": "The specified run step does not exist.",
+    "message file": "The specified message file not exist.",
+}
 INVALID = "InvalidParameter"
 OBJECTS = ("thread", "messages", "additional_messages", "tool_outputs")
 REFUSALS: dict[str, tuple[int, str, str]] = {
@@ -63,10 +67,17 @@ class DashScopeService:
         """The named workspace, or `""`: the key's own (§1.4)."""
         return headers.get("x-dashscope-workspace", "")
 
+    def takes_form(self, method: str, path: str) -> bool:
+        """Only the upload of files is no JSON (§2.5)."""
+        found = routes.find(method, path)
+        return not isinstance(found, str) and found[0] is ops.CreateFiles
+
     def parse(
-        self, method: str, path: str, query: Mapping[str, str], body: bytes
+        self, method: str, path: str, query: Mapping[str, str], body: bytes | Form
     ) -> Operation[Any]:
         """See `Service.parse`."""
+        if isinstance(body, Form):
+            return files.read_form(body)
         found = routes.find(method, path)
         if found == "method":
             raise Refusal("method", f"Request method '{method}' is not supported.")
@@ -75,6 +86,8 @@ class DashScopeService:
         kind, ids = found
         if issubclass(kind, ListOperation):
             return kind(**ids, page=_page(query))
+        if kind is ops.ListFiles:
+            return files.read_query(query)
         try:
             return kind(**ids, **_fields(kind, _json(body)))
         except InvalidArgument as error:
@@ -86,9 +99,11 @@ class DashScopeService:
         self, operation: Operation[Any], result: msgspec.Struct | Page[Any], request_id: str
     ) -> bytes:
         """See `Service.answer`."""
-        if isinstance(result, Page):
+        if isinstance(operation, files.OPERATIONS):
+            body: dict[str, Any] = files.answer(operation, result)
+        elif isinstance(result, Page):
             items = [spelling.spell_item(item) for item in result.data]
-            body: dict[str, Any] = {
+            body = {
                 "object": "list",
                 "data": items,
                 "first_id": result.first_id,
@@ -174,13 +189,13 @@ def _fields(kind: type[Operation[Any]], body: dict[str, Any]) -> dict[str, Any]:
         if not outputs:
             raise InvalidArgument("tool_outputs must not be empty")
         fields["tool_outputs"] = outputs
+    if "file_id" in routes.ROUTES[kind].accepts:
+        fields["file_id"] = msgspec.convert(body.get("file_id"), str)
+        routes.check(fields)
     if "params" in types:
         fields["params"] = _params(kind, types["params"], body)
     if "stream" in types:
         fields["stream"] = msgspec.convert(body.get("stream", False), bool)
-    if "metadata" in types:
-        routes.check({"metadata": body.get("metadata")})
-        fields["metadata"] = msgspec.convert(body.get("metadata"), dict[str, Any] | None)
     if body.get("thread") is not None and "thread" in types:
         fields["thread"] = _params(ops.CreateThread, types["thread"], body["thread"])
     return fields

@@ -20,6 +20,7 @@ from aiodashassist.core.events import (
     ThreadEvent,
     UnknownEvent,
 )
+from aiodashassist.core.files import AssistantFile, MessageFile
 from aiodashassist.core.models import (
     Assistant,
     Deleted,
@@ -33,7 +34,7 @@ from aiodashassist.core.models import (
     Thread,
     Usage,
 )
-from aiodashassist.core.tooling import ToolCall
+from aiodashassist.core.tooling import PluginCall, ToolCall
 
 __all__ = ("SHORT_RUN", "spell", "spell_event", "spell_item")
 
@@ -46,6 +47,8 @@ ASSISTANT = (
 )  # fmt: skip
 THREAD = ("id", "object", "created_at", "metadata")
 DELETED = ("id", "object", "deleted")
+ASSISTANT_FILE = ("id", "object", "created_at", "assistant_id")
+MESSAGE_FILE = ("id", "object", "created_at", "message_id")
 MESSAGE = (
     "id", "object", "created_at", "thread_id", "incomplete_details", "completed_at",
     "incomplete_at", "role", "content", "assistant_id", "run_id", "file_ids", "metadata",
@@ -57,6 +60,8 @@ RUN = (
     "last_error", *RUN_TIMES, "model", "instructions", "tools", "file_ids", "metadata", "usage",
     "temperature", "top_p", "top_k", "max_tokens", "truncation_strategy",
 )  # fmt: skip
+# Shown where they were given; newer live runs have the third (§3.5).
+JAVA_RUN = ("max_prompt_tokens", "max_completion_tokens", "tool_choice", "response_format")
 SHORT_RUN = (
     "id", "object", "created_at", "thread_id", "assistant_id", "status", "model", "instructions",
     "tools", "metadata",
@@ -84,6 +89,8 @@ LISTED_STEP_STYLE: Style = {
     "failed_at": -1, "completed_at": -1, "usage": {},
 }  # fmt: skip
 
+LATE = PluginCall(output="")  # all that is said after a plugin's output (§5.4)
+
 READ: dict[type[Model], tuple[tuple[str, ...], Style]] = {
     Assistant: (ASSISTANT, TEXTS),
     Thread: (THREAD, {}),
@@ -91,6 +98,8 @@ READ: dict[type[Model], tuple[tuple[str, ...], Style]] = {
     Message: (READ_MESSAGE, READ_MESSAGE_STYLE),
     Run: (RUN, READ_RUN_STYLE),
     RunStep: (STEP, {}),
+    AssistantFile: (ASSISTANT_FILE, {}),
+    MessageFile: (MESSAGE_FILE, {}),
 }
 
 
@@ -103,7 +112,7 @@ def spell(obj: Model, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
 def spell_item(obj: Model) -> dict[str, Any]:
     """An object as a list has it."""
     if isinstance(obj, RunStep):
-        return _spelled(obj, STEP, LISTED_STEP_STYLE)
+        return _listed(obj)
     return spell(obj)
 
 
@@ -120,7 +129,7 @@ def spell_event(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (o
             name = "thread.message.delta"
             return name, {"id": message_id, "object": name, "delta": delta}
         case StepDelta(step_id=step_id, tool_calls=calls):
-            details = {"type": "tool_calls", "tool_calls": [_call(call) for call in calls]}
+            details = {"type": "tool_calls", "tool_calls": [_growing(call) for call in calls]}
             name = "thread.run.step.delta"
             return name, {"id": step_id, "object": name, "delta": {"step_details": details}}
         case RunEvent(run=run):
@@ -128,9 +137,7 @@ def spell_event(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (o
             timeless = msgspec.structs.replace(run, **dict.fromkeys(RUN_TIMES))
             return _name("thread.run", event), _spelled(timeless, RUN, RUN_STYLE)
         case StepEvent(step=step):
-            if step.type == "tool_calls":  # an answered one has no time in a stream (§5.5)
-                step = msgspec.structs.replace(step, completed_at=None)
-            return _name("thread.run.step", event), _spelled(step, STEP, {})
+            return _name("thread.run.step", event), _spelled(_streamed(step), STEP, {})
         case MessageEvent(message=message):
             return _name("thread.message", event), _spelled(message, MESSAGE, {})
         case ThreadEvent(thread=thread):
@@ -140,6 +147,29 @@ def spell_event(event: Event) -> tuple[str, dict[str, Any]]:  # noqa: PLR0911 (o
         case UnknownEvent(name=name, data=data):
             return name, data if isinstance(data, dict) else {"data": data}
     raise TypeError(f"{type(event).__name__} is not an event of this wire")
+
+
+def _listed(step: RunStep) -> dict[str, Any]:
+    """A step as a list has it: there a search has `input` for `arguments` (§3.6, §7.11)."""
+    body = _spelled(step, STEP, LISTED_STEP_STYLE)
+    for call in (body["step_details"] or {}).get("tool_calls", ()):
+        search = call.get("quark_search", {})
+        if "arguments" in search:
+            call["quark_search"] = {"input": search.pop("arguments"), **search}
+    return body
+
+
+def _streamed(step: RunStep) -> RunStep:
+    """A step as a stream has it: one of tools has no time when it completes (§5.5).
+
+    One of a plugin even says that it is still under way; the event's name is right (§5.5, §7.8).
+    """
+    if step.type != "tool_calls":
+        return step
+    calls = step.step_details.tool_calls if step.step_details is not None else ()
+    plugins = any(call.plugin is not None for call in calls)
+    status = "in_progress" if plugins and step.status == "completed" else step.status
+    return msgspec.structs.replace(step, completed_at=None, status=status)
 
 
 def _name(prefix: str, event: RunEvent | StepEvent | MessageEvent) -> str:
@@ -156,6 +186,9 @@ def _spelled(obj: Model, fields: tuple[str, ...], style: Style) -> dict[str, Any
             body[name] = style.get(name)
         else:
             body[name] = VALUES[name](value) if name in VALUES else value
+    if isinstance(obj, Run):
+        given = {name: getattr(obj, name) for name in JAVA_RUN}
+        body.update({name: value for name, value in given.items() if value is not None})
     return body
 
 
@@ -173,6 +206,16 @@ def _call(call: ToolCall) -> dict[str, Any]:
     if call.plugin is not None:
         return {"id": call.id, "type": call.type, call.type: _part(call.plugin)}
     return {"id": call.id, "type": "function", "function": _part(call.function)}
+
+
+def _growing(call: ToolCall) -> dict[str, Any]:
+    """A call in a delta: no id was ever seen, and in the late ones no type (§5.4)."""
+    body = _call(call)
+    if not call.id:
+        del body["id"]
+    if call.plugin == LATE:
+        del body["type"]
+    return body
 
 
 def _action(action: RequiredAction) -> dict[str, Any]:

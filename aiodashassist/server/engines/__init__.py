@@ -12,7 +12,9 @@ from msgspec import Struct
 from aiodashassist.core.models import Message, Run
 from aiodashassist.core.tooling import FunctionCall, ToolCall
 
-__all__ = ("CallFunctions", "End", "Engine", "Move", "Say", "Turn")
+__all__ = ("CallFunctions", "End", "Engine", "Move", "Say", "Turn", "UsePlugin", "chunks")
+
+CHUNK = 4  # characters; short, so that a stream's consumer sees many events
 
 
 class Turn(Struct, frozen=True, kw_only=True):
@@ -20,7 +22,7 @@ class Turn(Struct, frozen=True, kw_only=True):
 
     Attributes:
         run: the run, with the model, instructions and tools that apply to it.
-        messages: the thread's messages, oldest first.
+        messages: the newest messages of the thread, as many as the run sees, oldest first.
         rounds: the rounds of calls made in this run, with their outputs, oldest first.
     """
 
@@ -33,6 +35,20 @@ class Say(Struct, frozen=True):
     """More text of the answer."""
 
     text: str
+
+
+class UsePlugin(Struct, frozen=True, kw_only=True):
+    """A plugin of the vendor's is used: a step of its own (dashscope.md §3.6).
+
+    Attributes:
+        type: the plugin, such as `quark_search`; neither `function` nor a key of a call.
+        arguments: what it is given, JSON text.
+        output: what it gives, JSON text.
+    """
+
+    type: str
+    arguments: str
+    output: str
 
 
 class CallFunctions(Struct, frozen=True):
@@ -49,7 +65,7 @@ class End(Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
-Move: TypeAlias = Say | CallFunctions | End
+Move: TypeAlias = Say | UsePlugin | CallFunctions | End
 
 
 class Engine(Protocol):
@@ -57,3 +73,8 @@ class Engine(Protocol):
 
     def respond(self, turn: Turn) -> AsyncGenerator[Move, None]:
         """The moves of one turn, as they come."""
+
+
+def chunks(text: str) -> list[str]:
+    """A text in pieces of a few characters, as a stream brings it."""
+    return [text[start : start + CHUNK] for start in range(0, len(text), CHUNK)]

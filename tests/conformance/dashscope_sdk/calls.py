@@ -6,11 +6,14 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
-from dashscope import Assistants, Messages, Runs, Threads
+import requests
+from dashscope import Assistants, Files, Messages, Runs, Threads
+from dashscope.threads.thread_types import Run, RunStep, Thread, ThreadMessage, ThreadMessageDelta
 
 KEY = "sk-the-one-key"
 INVALID = "InvalidParameter"
@@ -32,6 +35,13 @@ SAY = [
 ANSWER = [*SAY, "thread.run.completed"]
 ASK = [*OPEN_STEP, "thread.run.requires_action"]
 GO_ON = ["thread.run.step.completed", "thread.run.queued", "thread.run.in_progress"]
+KINDS = {
+    "thread.run.step": RunStep,
+    "thread.run": Run,
+    "thread.message.delta": ThreadMessageDelta,
+    "thread.message": ThreadMessage,
+    "thread": Thread,
+}
 
 WEATHER = {
     "type": "function",
@@ -69,6 +79,26 @@ def finish(text: str, **params: Any) -> Any:
 def stream(text: str, **params: Any) -> list[Event]:
     """The events of a run, on a thread of its own."""
     return list(begin(text, stream=True, **params))
+
+
+def upload(folder: Path, name: str, content: bytes, **params: Any) -> Any:
+    """The answer to the upload of a file."""
+    path = folder / name
+    path.write_bytes(content)
+    return Files.upload(str(path), **{"purpose": "assistants", **params})
+
+
+def file_of(answer: Any) -> str:
+    """The id of the one file that was uploaded."""
+    assert answer.status_code == 200
+    assert answer.output["failed_uploads"] == []
+    (file,) = answer.output["uploaded_files"]
+    return str(file["file_id"])
+
+
+def new_file(folder: Path, **params: Any) -> str:
+    """A file, by its id."""
+    return file_of(upload(folder, "a.txt", b"hello", **params))
 
 
 def calls_of(run: Any) -> list[Any]:
@@ -182,3 +212,9 @@ class Wire:
         with response:
             kind = response.headers["Content-Type"]
             return Answer(status=response.status, content_type=kind, body=response.read())
+
+    def send_form(self, fields: Sequence[tuple[str, str]], files: Sequence[Any]) -> Answer:
+        """Upload files; a file is the name of its part, and its own name with the content."""
+        form = requests.Request("POST", self.base, data=list(fields), files=list(files)).prepare()
+        assert isinstance(form.body, bytes)
+        return self.call("POST", "/files", form.body, dict(form.headers))

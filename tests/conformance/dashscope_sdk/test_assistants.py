@@ -3,15 +3,17 @@
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from dashscope import Assistants
+from dashscope import Assistants, Runs
 from dashscope.common.error import InvalidParameter, ModelRequired
 from dashscope_sdk.calls import (
     INVALID,
     UUID,
     WEATHER,
     Wire,
+    begin,
     check_paging,
     error_of,
     gone,
@@ -292,3 +294,41 @@ def test_assistant_without_a_model_is_refused(body: dict[str, Any], wire: Wire) 
         Assistants.create(model="")
     answer = wire.call("POST", "/assistants", body)
     assert (answer.status, answer.json["code"]) == (400, INVALID)
+
+
+@pytest.mark.parametrize("tail", ["?a=b", "#a", "/"], ids=["query", "fragment", "slash"])
+def test_sdk_does_not_quote_an_id(tail: str, wire: Wire) -> None:
+    """What the SDK puts into a path is not quoted: part of an id can be lost or lead elsewhere.
+
+    On the wire a quoted id is the whole id, which nobody has.
+    """
+    made = new_assistant().id
+    answer = Assistants.get(made + tail)
+    assert (answer.status_code == 200) == (tail != "/")
+    if tail == "/":
+        assert error_of(answer) == (400, INVALID, "Invalid URL provided in your request.")
+    refused = wire.call("GET", f"/assistants/{made}{quote(tail, safe='')}")
+    assert (refused.status, refused.json["message"]) == (400, gone("assistant")[2])
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")], ids=str)
+def test_number_that_json_has_not_is_refused(number: float) -> None:
+    """The SDK writes NaN and Infinity, which are no JSON; the server takes no such body."""
+    refused = Assistants.create(model="qwen-plus", temperature=number)
+    assert error_of(refused)[:2] == (400, INVALID)
+
+
+def test_assistants_have_no_cancel(wire: Wire) -> None:
+    """The SDK's `Assistants.cancel` is a leftover of a base class: there is no such path.
+
+    With the `path` of a run it cancels the run, as any POST there does.
+    """
+    made = new_assistant().id
+    nowhere = (400, INVALID, "Invalid URL provided in your request.")
+    assert error_of(Assistants.cancel(made)) == nowhere
+    answer = wire.call("POST", f"/assistants/{made}/cancel")
+    assert (answer.status, answer.json["code"], answer.json["message"]) == nowhere
+    run = begin("/wait 60")
+    path = f"threads/{run.thread_id}/runs/{run.id}/cancel"
+    assert Assistants.cancel(made, path=path).output["status"] == "cancelled"
+    assert Runs.get(run.id, thread_id=run.thread_id).status == "cancelled"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -149,3 +150,18 @@ def test_single_message_is_both_ends_of_its_page() -> None:
     page = Messages.list(thread)
     assert page.first_id == page.last_id == page.data[0].id
     assert page.has_more is False
+
+
+def test_thread_noted_on_the_class_is_not_used(monkeypatch: pytest.MonkeyPatch, wire: Wire) -> None:
+    """`Messages.create` leaves its thread in the class, for all callers; each still has its own.
+
+    Nothing of it is on the wire: many threads that are written to side by side do not mix.
+    """
+    monkeypatch.setattr(Messages, "SUB_PATH", "messages")
+    threads = [Threads.create().id for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda thread: Messages.create(thread, content=thread), threads * 4))
+    assert Messages.SUB_PATH in {f"{thread}/messages" for thread in threads}
+    for thread in threads:
+        data = wire.call("GET", f"/threads/{thread}/messages").json["data"]
+        assert [item["content"][0]["text"]["value"] for item in data] == [thread] * 4

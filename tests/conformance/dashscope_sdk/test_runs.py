@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import dashscope
 import pytest
 from dashscope import Assistants, Messages, Runs, Steps
 from dashscope.common.error import InputRequired, TimeoutException
@@ -71,13 +72,43 @@ def test_run_overrides_its_assistant(create: Callable[..., Any]) -> None:
     assert (run.top_p, run.top_k, run.temperature, run.max_tokens) == (0.5, 7, 0, 50)
 
 
-def test_extra_body_is_taken() -> None:
-    """`extra_body` can send fields that the SDK has no name for, known to the wire or not."""
+@CREATE
+def test_extra_body_joins_the_body(create: Callable[..., Any]) -> None:
+    """`extra_body` can send what the SDK has no name for, and what the SDK has one for."""
     strategy = {"type": "last_messages", "last_messages": 10}
-    made = begin(
-        "hello", extra_body={"truncation_strategy": strategy, "response_format": "json_object"}
+    made = create(
+        new_thread("hello").id,
+        assistant_id=new_assistant().id,
+        model="not sent",
+        top_k=7,
+        extra_body={
+            "truncation_strategy": strategy,
+            "nobody_knows": [1],
+            "model": "sent",
+            "top_k": 1,
+        },
     )
-    assert Runs.wait(made.id, thread_id=made.thread_id).truncation_strategy == strategy
+    run = Runs.wait(made.id, thread_id=made.thread_id)
+    assert (run.truncation_strategy, run.model) == (strategy, "sent")
+    assert run.top_k == 7, "of the sampling the call's own wins"
+
+
+def test_extra_body_joins_the_other_bodies() -> None:
+    """`extra_body` is sent with a new thread, and with outputs, whose own it can replace."""
+    made = Runs.create_thread_and_run(
+        assistant_id=new_assistant().id,
+        extra_body={
+            "thread": {"messages": [{"role": "user", "content": "/call f {}"}]},
+            "temperature": 0.5,
+        },
+    )
+    run = Runs.wait(made.id, thread_id=made.thread_id)
+    assert (run.status, run.temperature) == ("requires_action", 0.5)
+    outputs = outputs_for(run, "rain")
+    ids = {"thread_id": run.thread_id, "tool_outputs": [{"output": "not sent"}]}
+    Runs.submit_tool_outputs(run.id, extra_body={"tool_outputs": outputs}, **ids)
+    run = Runs.wait(run.id, thread_id=run.thread_id)
+    assert (run.status, answer_of(run)) == ("completed", "f -> rain")
 
 
 @RETRIEVE
@@ -356,3 +387,27 @@ def test_runs_of_many_threads_do_not_mix() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(play, texts)) == [f"answer {number}" for number in range(8)]
+
+
+def test_service_without_cancelling_says_so(
+    narrow_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the documents there is no such call: the path leads nowhere, and the run goes on."""
+    monkeypatch.setattr(dashscope, "base_http_api_url", narrow_server)
+    run = finish("/call f {}")
+    refused = Runs.cancel(run.id, thread_id=run.thread_id)
+    assert error_of(refused) == (400, INVALID, "Invalid URL provided in your request.")
+    assert Runs.get(run.id, thread_id=run.thread_id).status == "requires_action"
+
+
+def test_calls_without_ids_are_answered_by_order(
+    narrow_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live service was seen to leave the ids of calls empty: outputs then go by order."""
+    monkeypatch.setattr(dashscope, "base_http_api_url", narrow_server)
+    run = finish(TWO_CALLS)
+    assert [call.id for call in calls_of(run)] == ["", ""]
+    outputs = outputs_for(run, "rain", "noon")
+    Runs.submit_tool_outputs(run.id, thread_id=run.thread_id, tool_outputs=outputs)
+    run = Runs.wait(run.id, thread_id=run.thread_id)
+    assert answer_of(run) == "get_weather -> rain\nget_time -> noon"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dashscope import Messages, Runs, Steps
+from dashscope.common.error import InputRequired
 from dashscope_sdk.calls import (
     INVALID,
     UUID,
@@ -149,3 +150,13 @@ def test_listed_and_read_steps_spell_none_in_their_own_ways(wire: Wire) -> None:
         None
     ] * 4
     assert read["completed_at"] == listed["completed_at"]
+
+
+def test_list_sends_an_empty_thread(wire: Wire) -> None:
+    """`Steps.list` checks only one of its two ids; the wire has no such path."""
+    run = finish("hello")
+    with pytest.raises(InputRequired):
+        Steps.list("", thread_id=run.thread_id)
+    nowhere = (400, INVALID, "Invalid URL provided in your request.")
+    assert error_of(Steps.list(run.id, thread_id="")) == nowhere
+    assert wire.call("GET", f"/threads//runs/{run.id}/steps").json["message"] == nowhere[2]

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from dashscope import Messages, Runs, Threads
-from dashscope.threads.thread_types import Run, RunStep, Thread, ThreadMessage, ThreadMessageDelta
+from dashscope.threads.thread_types import Run, RunStep, ThreadMessage
 from dashscope_sdk.calls import (
     ANSWER,
     ASK,
     BEGIN,
     GO_ON,
     INVALID,
+    KINDS,
     OPEN_STEP,
     SAY,
     Event,
@@ -26,14 +27,6 @@ from dashscope_sdk.calls import (
     stream,
     text_of,
 )
-
-KINDS = {
-    "thread.run.step": RunStep,
-    "thread.run": Run,
-    "thread.message.delta": ThreadMessageDelta,
-    "thread.message": ThreadMessage,
-    "thread": Thread,
-}
 
 
 def submit(run: Any, *outputs: str) -> list[Event]:

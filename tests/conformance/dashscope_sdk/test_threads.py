@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dashscope import Messages, Runs, Steps, Threads
+from dashscope.threads.messages.files import Files as MessageFiles
 from dashscope_sdk.calls import (
     INVALID,
     UUID,
@@ -100,6 +101,8 @@ def test_deleted_thread_is_gone_with_all_that_was_in_it() -> None:
         lambda thread: Messages.create(thread, content="x"),
         lambda thread: Messages.get("message_x", thread_id=thread),
         lambda thread: Messages.update("message_x", thread_id=thread, metadata={}),
+        lambda thread: MessageFiles.list("message_x", thread_id=thread),
+        lambda thread: MessageFiles.get("file_x", message_id="message_x", thread_id=thread),
         Runs.list,
         lambda thread: Runs.create(thread, assistant_id=new_assistant().id),
         lambda thread: Runs.get("run_x", thread_id=thread),
@@ -183,3 +186,30 @@ def test_threads_create_and_run_cannot_stream(wire: Wire) -> None:
     frames = wire.call("POST", "/threads/runs", body).frames
     assert frames[0][0] == "thread.created"
     assert frames[-2][0] == "thread.run.completed"
+
+
+@pytest.mark.parametrize(
+    ("create", "lost"),
+    [
+        (Runs.create_thread_and_run, {"temperature": 0.5, "top_p": 0.5, "top_k": 7}),
+        (Runs.create_thread_and_run, {"max_tokens": 9}),
+        (Threads.create_and_run, {"temperature": 0.5, "max_tokens": 9}),
+        (Threads.create_and_run, {"extra_body": {"top_k": 7}}),
+    ],
+    ids=["sampling", "length", "older sampling", "older extra body"],
+)
+def test_sdk_swallows_what_it_does_not_know(
+    create: Callable[..., Any], lost: dict[str, Any], wire: Wire
+) -> None:
+    """The calls that make both take any keyword and drop it, also those that `Runs.create` has.
+
+    The wire takes them with the thread as without.
+    """
+    assistant = new_assistant().id
+    made = create(assistant_id=assistant, **lost)
+    fields = lost.get("extra_body", lost)
+    run = Runs.wait(made.id, thread_id=made.thread_id)
+    assert [run[name] for name in fields] == [None] * len(fields)
+    sent = wire.call("POST", "/threads/runs", {"assistant_id": assistant, **fields}).json
+    read = wire.call("GET", f"/threads/{sent['thread_id']}/runs/{sent['id']}").json
+    assert {name: read[name] for name in fields} == fields

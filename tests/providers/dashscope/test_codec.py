@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiodashassist.core.files import AssistantFile, File, MessageFile
 from aiodashassist.core.models import (
     Assistant,
     Content,
@@ -138,6 +139,8 @@ def test_unknown_fields_are_kept_apart() -> None:
     [
         (Assistant, "response_format", {"type": "json_object"}),
         (Run, "log_id", 5),
+        (File, "censored", "no"),
+        (File, "file_type", 5),
     ],
 )
 def test_a_field_of_another_api_breaks_nothing(kind: type[Any], field: str, value: Any) -> None:
@@ -338,11 +341,26 @@ def test_a_declared_tool_is_read_or_kept(wire: Any, tool: Any) -> None:
     assert codec.model(Assistant, {"id": "x", "tools": [wire]}).tools == (tool,)
 
 
+def test_an_attached_file_is_read() -> None:
+    """A file of an assistant has what old objects have, one of a message its message (§3.2)."""
+    data = {
+        "id": "f", "object": "assistant.file", "created_at": 5, "assistant_id": "a",
+        "account_id": "sk", "gmt_crete": "c", "gmt_update": "u", "is_deleted": False, "new": 1,
+    }  # fmt: skip
+    assert codec.model(AssistantFile, data) == AssistantFile(
+        id="f", created_at=5, assistant_id="a", account_id="sk", gmt_crete="c", gmt_update="u",
+        is_deleted=False, extra={"new": 1},
+    )  # fmt: skip
+    assert codec.model(MessageFile, {"id": "f", "created_at": 0, "message_id": ""}) == (
+        MessageFile(id="f")
+    )
+
+
 def test_a_page_has_its_items() -> None:
     """A list envelope: items in order, cursors, and the request (§3.7)."""
     body = {
         "object": "list", "data": [{"id": "a"}, {"id": "b"}], "first_id": "a", "last_id": "b",
-        "has_more": True, "request_id": "r", "total": 9,
+        "has_more": True, "request_id": "r", "total": 9, "sum": 5,
     }  # fmt: skip
     assert codec.page(Thread, body) == Page(
         data=(Thread(id="a"), Thread(id="b")),
@@ -350,7 +368,8 @@ def test_a_page_has_its_items() -> None:
         first_id="a",
         last_id="b",
         request_id="r",
-        extra={"total": 9},
+        total=9,
+        extra={"sum": 5},
     )
 
 

@@ -24,6 +24,7 @@ from aiodashassist.providers.dashscope.failures import (
     kind_of,
     says_no_such_call,
     stream_error,
+    upload_error,
 )
 
 INVALID = "InvalidParameter"
@@ -326,6 +327,83 @@ def test_a_frame_without_words_says_so() -> None:
 def test_a_missing_call_is_told_from_a_missing_object(error: APIError, says: bool) -> None:
     """404, 405, and a 400 about URL or method, mean that there is no such call (§7.1)."""
     assert says_no_such_call(error) is says
+
+
+TAKEN = {"file_id": "f", "name": "good.txt"}
+
+
+def uploaded(status: int, body: Any) -> APIError | None:
+    """The error that the answer to an upload is."""
+    return upload_error(Response(status=status, body=json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize("taken", [[], [TAKEN]], ids=["all refused", "one taken"])
+def test_a_file_that_was_not_taken_is_an_error(taken: Any) -> None:
+    """A 200 that tells of a failed upload is its error: file, words, code and request (§2.5)."""
+    failed = {"name": "big.txt", "code": "BadRequest.TooLarge", "message": "too large"}
+    body = {"request_id": "r", "data": {"uploaded_files": taken, "failed_uploads": [failed]}}
+    error = uploaded(200, body)
+
+    assert type(error) is BadRequest
+    assert error.message == "not uploaded: big.txt: too large"
+    assert (error.status, error.code, error.request_id) == (200, "BadRequest.TooLarge", "r")
+
+
+@pytest.mark.parametrize(
+    ("failed", "kind", "words"),
+    [
+        ([{"name": "a"}], BadRequest, "a: "),
+        ([{"name": "a", "code": "C"}], BadRequest, "a: C"),
+        ([{"name": None, "code": None, "message": None}], BadRequest, ": "),
+        ([{}], BadRequest, ": "),
+        ([{"name": 5, "code": 6, "message": 7}], BadRequest, "5: 7"),
+        ([{"name": "a", "code": "Throttling", "message": "m"}], RateLimited, "a: m"),
+        ([{"name": "a", "message": "x"}, {"name": "b", "message": "y"}], BadRequest, "a: x; b: y"),
+        (["text", {"name": "a", "message": "x"}], BadRequest, "a: x"),
+    ],
+)
+def test_a_failed_upload_may_say_little(failed: Any, kind: type[APIError], words: str) -> None:
+    """Whatever is missing of it, it is an error; the code decides its class as elsewhere."""
+    error = uploaded(200, {"data": {"failed_uploads": failed}})
+
+    assert type(error) is kind
+    assert error.message == f"not uploaded: {words}"
+    assert error.request_id is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"uploaded_files": [TAKEN], "failed_uploads": []},
+        {"uploaded_files": [TAKEN], "failed_uploads": None},
+        {"uploaded_files": [TAKEN], "failed_uploads": "none"},
+        {"uploaded_files": [TAKEN], "failed_uploads": [None]},
+        {"uploaded_files": [TAKEN]},
+        {},
+        None,
+        [],
+    ],
+)
+def test_an_upload_without_a_failed_one_is_no_error(data: Any) -> None:
+    """No list of failures, or one with nothing in it that could be read, is none."""
+    assert uploaded(200, {"data": data, "request_id": "r"}) is None
+
+
+def test_a_refused_upload_is_an_error_like_any_other() -> None:
+    """What the service says of the request as a whole comes first."""
+    failed = [{"name": "a", "code": "b", "message": "c"}]
+    error = uploaded(
+        401, {"code": "InvalidApiKey", "message": "no", "data": {"failed_uploads": failed}}
+    )
+
+    assert type(error) is AuthenticationError
+
+
+def test_the_older_envelope_is_no_error() -> None:
+    """`code` 0 and `success` beside the data are no failure (§2.5)."""
+    body = {"code": 0, "msg": "ok", "success": True, "data": {"uploaded_files": [TAKEN]}}
+
+    assert uploaded(200, body) is None
 
 
 @given(

@@ -232,6 +232,95 @@ def test_a_plugin_shows_what_it_does() -> None:
     assert whole.output == calls[2].output
 
 
+def grown(events: Sequence[Event], step_id: str) -> list[tuple[str, PluginCall | None]]:
+    """What the deltas of a step say."""
+    deltas = [event for event in events if isinstance(event, StepDelta)]
+    return [
+        (call.type, call.plugin)
+        for delta in deltas
+        if delta.step_id == step_id
+        for call in delta.tool_calls
+    ]
+
+
+def test_a_run_with_a_plugin_reads_as_documented() -> None:
+    """The plugin's step comes before the message's; its object lags behind its event (§5.5)."""
+    events = transcript("plugin_run")
+
+    step = [f"thread.run.step.{name}" for name in ("created", "in_progress")]
+    begin = ["thread.created", *(f"thread.run.{s}" for s in ("created", "queued", "in_progress"))]
+    used = [*step, "thread.run.step.delta", "thread.run.step.completed"]
+    assert outline(events) == [*begin, *used, *PLAIN]
+    steps = [event for event in events if isinstance(event, StepEvent)]
+    assert [(event.status, event.step.status) for event in steps] == [
+        ("in_progress", "in_progress"),
+        ("in_progress", "in_progress"),
+        ("completed", "in_progress"),
+        ("in_progress", "in_progress"),
+        ("in_progress", "in_progress"),
+        ("completed", "completed"),
+    ]
+    assert steps[0].step.step_details == StepDetails(type="tool_calls")
+    assert steps[2].step.completed_at is None
+    assert steps[2].step.step_details is not None
+    (whole,) = steps[2].step.step_details.tool_calls
+    plugins = [plugin for _, plugin in grown(events, "step_P") if plugin is not None]
+    assert {kind for kind, _ in grown(events, "step_P")} == {"quark_search"}
+    assert [plugin.arguments for plugin in plugins] == [
+        "",
+        '{"query": "',
+        "杭州天气",
+        '"}',
+        *[None] * 3,
+    ]
+    assert "".join(plugin.output or "" for plugin in plugins) == whole.output
+    assert "".join(plugin.arguments or "" for plugin in plugins) == whole.arguments
+    assert (whole.id, whole.name) == ("", "quark_search")
+    text = "".join(event.text for event in events if isinstance(event, MessageDelta))
+    assert text == "杭州今天晴。"
+
+
+@pytest.mark.parametrize(
+    ("step_id", "kind", "late", "arguments", "output"),
+    [
+        ("step_1", "code_interpreter", "code_interpreter", '{"code": "print(6*7)"}', "42\n"),
+        (
+            "step_2", "text_to_image", "plugin_name", '{"prompt": "一只猫"}',
+            '{"images": ["https://example.invalid/cat.png"]}',
+        ),
+        (
+            "step_3", "calculator", "calculator", '{"payload__input__text": "1+1"}',
+            '{"equations": ["1+1"], "results": [2]}',
+        ),
+        ("step_4", "area_to_weather_date", None, '{"area": "西安"}', '{"weather": "雨"}'),
+    ],
+)  # fmt: skip
+def test_every_kind_of_plugin_is_read(
+    step_id: str, kind: str, late: str | None, arguments: str, output: str
+) -> None:
+    """Their deltas make up their whole call, under another key too; one has no deltas (§7.11).
+
+    A late delta has no type: then it has the name of the key it is under.
+    """
+    events = transcript("plugin_kinds")
+    ends = [e for e in events if isinstance(e, StepEvent) and e.step.id == step_id]
+
+    assert [event.status for event in ends] == ["in_progress", "in_progress", "completed"]
+    assert ends[-1].step.step_details is not None
+    assert ends[-1].step.step_details.tool_calls == (
+        ToolCall(type=kind, plugin=PluginCall(arguments=arguments, output=output)),
+    )
+    said = grown(events, step_id)
+    if late is None:
+        assert said == []
+        return
+    *pieces, whole, last = said
+    assert {name for name, _ in pieces} == {kind}
+    assert "".join(plugin.arguments or "" for _, plugin in pieces if plugin) == arguments
+    assert whole == (kind, PluginCall(output=output))
+    assert last == (late, PluginCall(output=""))
+
+
 # --- events by name ---
 
 RUN: dict[str, Any] = {"id": "run_1", "object": "thread.run", "status": "cancelling"}

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodashassist.core import operations as ops
+from aiodashassist.core.files import FileContent, Form, Upload
 from aiodashassist.core.models import Thread, TruncationStrategy
 from aiodashassist.core.operations import Operation
-from aiodashassist.core.params import ListParams
+from aiodashassist.core.params import Extras, FileParams, ListParams
 from aiodashassist.core.tooling import (
     FunctionDefinition,
     FunctionTool,
@@ -35,7 +36,15 @@ PAGE: ListParams = {"page_size": 20, "order": "asc", "after": "x"}
 QUERY = {"limit": "20", "order": "asc", "after": "x"}
 RUN: dict[str, Any] = {"thread_id": "thread_1", "run_id": "run_1"}
 MESSAGE: dict[str, Any] = {"thread_id": "thread_1", "message_id": "message_1"}
+ATTACHED: dict[str, Any] = {"assistant_id": "asst_1", "file_id": "file_1"}
+UPLOAD = Upload(filename="名.txt", size=3, content=None)
 STRATEGY = TruncationStrategy(type="last_messages", last_messages=5)
+
+
+def numbered(**page: Any) -> Operation[Any]:
+    """A list that goes by numbers."""
+    return ops.ListFiles(page=page)  # type: ignore[arg-type]
+
 
 # operation, method, path, query, body: every row of dashscope.md §2 that has an operation
 CALLS: dict[str, tuple[Operation[Any], str, str, dict[str, str], Any]] = {
@@ -118,8 +127,11 @@ CALLS: dict[str, tuple[Operation[Any], str, str, dict[str, str], Any]] = {
         "GET", "/threads/thread_1/runs", {"before": "run_9", "order": "desc"}, None,
     ),
     "R4": (ops.RetrieveRun(**RUN), "GET", RUN_PATH, {}, None),
-    "R5": (ops.UpdateRun(**RUN, metadata={"a": 1}), "POST", RUN_PATH, {}, {"metadata": {"a": 1}}),
-    "R5 nothing": (ops.UpdateRun(**RUN), "POST", RUN_PATH, {}, {}),
+    "R5": (
+        ops.UpdateRun(**RUN, params={"metadata": {"a": 1}}),
+        "POST", RUN_PATH, {}, {"metadata": {"a": 1}},
+    ),
+    "R5 nothing": (ops.UpdateRun(**RUN, params={}), "POST", RUN_PATH, {}, {}),
     "R6": (
         ops.SubmitOutputs(
             **RUN, tool_outputs=(ToolOutput(output="rain"), ToolOutput(output="", tool_call_id="c"))
@@ -135,6 +147,40 @@ CALLS: dict[str, tuple[Operation[Any], str, str, dict[str, str], Any]] = {
     "R7": (ops.CancelRun(**RUN), "POST", RUN_PATH + "/cancel", {}, None),
     "RS1": (ops.ListSteps(**RUN), "GET", RUN_PATH + "/steps", {}, None),
     "RS2": (ops.RetrieveStep(**RUN, step_id="step_1"), "GET", RUN_PATH + "/steps/step_1", {}, None),
+    "AF1": (
+        ops.AttachFile(**ATTACHED), "POST", "/assistants/asst_1/files", {}, {"file_id": "file_1"},
+    ),
+    "AF2": (
+        ops.ListAssistantFiles(assistant_id="asst_1", page=PAGE),
+        "GET", "/assistants/asst_1/files", QUERY, None,
+    ),
+    "AF3": (
+        ops.RetrieveAssistantFile(**ATTACHED), "GET", "/assistants/asst_1/files/file_1", {}, None,
+    ),
+    "AF4": (ops.DetachFile(**ATTACHED), "DELETE", "/assistants/asst_1/files/file_1", {}, None),
+    "MF1": (
+        ops.ListMessageFiles(**MESSAGE, page=PAGE), "GET", MESSAGE_PATH + "/files", QUERY, None,
+    ),
+    "MF2": (
+        ops.RetrieveMessageFile(**MESSAGE, file_id="file_1"),
+        "GET", MESSAGE_PATH + "/files/file_1", {}, None,
+    ),
+    "F1": (
+        ops.CreateFiles(files=(UPLOAD,), params={"purpose": "batch", "description": "d"}),
+        "POST", "/files", {},
+        Form(fields=(("purpose", "batch"), ("descriptions", "d")), files=(("files", UPLOAD),)),
+    ),
+    "F1 bare": (
+        ops.CreateFiles(files=(UPLOAD, UPLOAD)),
+        "POST", "/files", {}, Form(files=(("files", UPLOAD), ("files", UPLOAD))),
+    ),
+    "F2": (
+        ops.ListFiles(page={"page_no": 2, "page_size": 100}),
+        "GET", "/files", {"page_no": "2", "page_size": "100"}, None,
+    ),
+    "F2 first": (ops.ListFiles(), "GET", "/files", {}, None),
+    "F3": (ops.RetrieveFile(file_id="file_1"), "GET", "/files/file_1", {}, None),
+    "F4": (ops.DeleteFile(file_id="file_1"), "DELETE", "/files/file_1", {}, None),
 }  # fmt: skip
 
 every_call = pytest.mark.parametrize(
@@ -149,9 +195,10 @@ def test_each_call_has_its_line_and_body(
     """A call becomes the method, path, query and body that the service documents."""
     request = routes.encode(operation)
 
-    sent = None if request.body is None else json.loads(request.body)
+    sent = request.form if request.body is None else json.loads(request.body)
     assert (request.method, request.path, request.query, sent) == (method, path, query, body)
     assert request.operation == type(operation).__name__
+    assert request.headers == {}
 
 
 @every_call
@@ -245,7 +292,7 @@ def test_an_id_is_a_text(wrong: Any) -> None:
     [
         ops.RetrieveRun(thread_id="thread_1", run_id="\ud800"),
         ops.CreateMessage(thread_id="thread_1", params={"content": "\ud800"}),
-        ops.UpdateRun(**RUN, metadata={"a": object()}),
+        ops.UpdateRun(**RUN, params={"metadata": {"a": object()}}),
     ],
 )
 def test_what_cannot_be_written_is_refused(operation: Operation[Any]) -> None:
@@ -260,7 +307,7 @@ def test_json_without_end_is_refused() -> None:
     endless["self"] = endless
 
     with pytest.raises(InvalidArgument, match="UpdateRun cannot be written"):
-        routes.encode(ops.UpdateRun(**RUN, metadata=endless))
+        routes.encode(ops.UpdateRun(**RUN, params={"metadata": endless}))
 
 
 ABSENT: dict[str, Any] = {"assistant_id": None, "content": None}
@@ -272,6 +319,7 @@ ABSENT: dict[str, Any] = {"assistant_id": None, "content": None}
         (ops.CreateRun(thread_id="t", params=ABSENT), "assistant_id"),  # type: ignore[arg-type]
         (ops.CreateThreadAndRun(params=ABSENT), "assistant_id"),  # type: ignore[arg-type]
         (ops.CreateMessage(thread_id="t", params=ABSENT), "content"),  # type: ignore[arg-type]
+        (ops.CreateFiles(files=None), "files"),  # type: ignore[arg-type]
     ],
 )
 def test_what_a_call_cannot_do_without_is_not_none(operation: Operation[Any], field: str) -> None:
@@ -291,6 +339,74 @@ def test_a_call_without_a_route_is_unsupported() -> None:
     """An operation that DashScope does not have raises before anything is sent."""
     with pytest.raises(UnsupportedOperation, match="MoveThread"):
         routes.encode(MoveThread(thread_id="thread_1"))
+    assert ops.ReadFile.result is FileContent
+    with pytest.raises(UnsupportedOperation, match="ReadFile"):
+        routes.encode(ops.ReadFile(file_id="file_1"))
+
+
+EXTRAS: Extras = {
+    "extra_body": {"new": [1], "top_k": 1},
+    "extra_headers": {"X-Mine": "1"},
+    "extra_query": {"debug": True, "none": None},
+}
+
+
+def test_what_is_not_named_reaches_the_request() -> None:
+    """Body, headers and query are added to; what is named wins over `extra_body`."""
+    request = routes.encode(run(top_k=7, **EXTRAS))
+
+    assert json.loads(request.body or b"") == {
+        "assistant_id": "a", "new": [1], "top_k": 7, "stream": False,
+    }  # fmt: skip
+    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "True"})
+
+
+def test_a_call_without_parameters_has_extras_of_its_own() -> None:
+    """A request with nothing to say can be given a body, a query and headers all the same."""
+    request = routes.encode(ops.CancelRun(**RUN, extras=EXTRAS))
+
+    assert json.loads(request.body or b"") == {"new": [1], "top_k": 1}
+    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "True"})
+
+
+def test_what_is_not_named_joins_a_list_and_a_form() -> None:
+    """A list is added to in its query, where what is named wins; a form in its texts."""
+    page: Any = {"page_size": 5, "extra_query": {"limit": 9, "by": "name"}}
+    assert routes.encode(ops.ListAssistants(page=page)).query == {"limit": "5", "by": "name"}
+
+    params: FileParams = {
+        "purpose": "p",
+        "extra_body": {"purpose": "q", "new": "n", "no": None},
+        "extra_headers": {"X-Mine": "1"},
+    }
+    request = routes.encode(ops.CreateFiles(files=(UPLOAD,), params=params))
+    assert request.form == Form(fields=(("purpose", "p"), ("new", "n")), files=(("files", UPLOAD),))
+    assert (request.body, request.headers) == (None, {"X-Mine": "1"})
+
+
+def test_extras_may_be_none() -> None:
+    """None is "not given" here, too."""
+    none: Extras = {"extra_body": None, "extra_headers": None, "extra_query": None}
+    request = routes.encode(ops.RetrieveThread(thread_id="t", extras=none))
+
+    assert (request.body, request.headers, request.query) == (None, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("extras", "says"),
+    [
+        ({"extra_body": [1]}, "extra_body must be a mapping, not list"),
+        ({"extra_headers": "X: 1"}, "extra_headers must be a mapping, not str"),
+        ({"extra_query": 5}, "extra_query must be a mapping, not int"),
+        ({"extra_headers": {"X": 5}}, "the header 'X' must be one line of text"),
+        ({"extra_headers": {"X": "a\r\nY: b"}}, "the header 'X' must be one line of text"),
+        ({"extra_body": {"a": 1}}, "RetrieveThread has no body"),
+    ],
+)
+def test_extras_that_cannot_be_sent_are_refused(extras: Any, says: str) -> None:
+    """What is no mapping, no header, or has no place, is told before a byte is sent."""
+    with pytest.raises(InvalidArgument, match=says):
+        routes.encode(ops.RetrieveThread(thread_id="t", extras=extras))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +417,12 @@ def test_a_call_without_a_route_is_unsupported() -> None:
         (ops.UpdateAssistant(assistant_id="a", params={"chat_instructions": ""}), "chat_"),
         (ops.UpdateMessage(**MESSAGE, params={"content": "x"}), "content"),
         (ops.UpdateMessage(**MESSAGE, params={"file_ids": []}), "file_ids"),
-        (ops.UpdateThread(thread_id="t", params={"messages": []}), "messages"),
+        (
+            ops.UpdateThread(thread_id="t", params={"messages": []}),  # type: ignore[typeddict-unknown-key]
+            "messages",
+        ),
+        (numbered(order="asc"), "order"),
+        (numbered(after="f"), "after"),
         (ops.CreateRun(thread_id="t", params={"assistant_id": "a", "user_info": {}}), "user_info"),
         (ops.CreateRun(thread_id="t", params={"assistant_id": "a", "user_loc": {}}), "user_loc"),
         (
@@ -417,6 +538,17 @@ def listed(**page: Any) -> Operation[Any]:
 @pytest.mark.parametrize(
     ("operation", "field"),
     [
+        (numbered(page_size=0), "page_size"),
+        (numbered(page_size=101), "page_size"),
+        (numbered(page_size="10"), "page_size"),
+        (numbered(page_no=0), "page_no"),
+        (numbered(page_no=-1), "page_no"),
+        (numbered(page_no=1.0), "page_no"),
+        (numbered(page_no=True), "page_no"),
+        (ops.AttachFile(assistant_id="a", file_id=""), "file_id"),
+        (ops.AttachFile(assistant_id="", file_id="f"), "assistant_id"),
+        (ops.RetrieveFile(file_id=""), "file_id"),
+        (ops.DeleteFile(file_id=".."), "file_id"),
         (listed(page_size=0), "page_size"),
         (listed(page_size=101), "page_size"),
         (listed(page_size="5"), "page_size"),
@@ -439,7 +571,7 @@ def listed(**page: Any) -> Operation[Any]:
         (run(metadata=MANY), "metadata"),
         (run(assistant_id=""), "assistant_id"),
         (run(assistant_id=7), "assistant_id"),
-        (ops.UpdateRun(**RUN, metadata=MANY), "metadata"),
+        (ops.UpdateRun(**RUN, params={"metadata": MANY}), "metadata"),
         (ops.CreateMessage(thread_id="t", params={"content": ""}), "content"),
         (ops.CreateThread(params={"messages": [{"content": ""}]}), "content"),
         (ops.CreateThread(params={"messages": [{"content": "x", "metadata": MANY}]}), "metadata"),
@@ -467,6 +599,8 @@ def test_a_value_beyond_its_limit_is_refused(operation: Operation[Any], field: s
     "operation",
     [
         listed(page_size=1),
+        numbered(page_size=1, page_no=1),
+        numbered(page_size=100, page_no=10**6),
         listed(page_size=100, order="desc", after=""),
         assistant(temperature=0, top_p=1, top_k=0, max_tokens=1),
         assistant(temperature=1.999, top_p=0.001, top_k=10**6, max_tokens=10**9),

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import ErrorEvent, Event, MessageDelta, RunEvent, UnknownEvent
+from aiodashassist.core.files import AssistantFile, File, Form, MessageFile, Upload, Uploads
 from aiodashassist.core.models import Deleted, Message, Page, Run, RunStep, Thread
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Refusal, Service
@@ -144,7 +145,7 @@ SDK: dict[str, tuple[str, str, bytes, Operation[Any]]] = {
     ),
     "Runs.cancel": ("POST", RUN + "/cancel", b"", ops.CancelRun(thread_id="t", run_id="r")),
     "Runs.update": (
-        "POST", RUN, b'{"metadata": null}', ops.UpdateRun(thread_id="t", run_id="r"),
+        "POST", RUN, b'{"metadata": null}', ops.UpdateRun(thread_id="t", run_id="r", params={}),
     ),
     "blank": ("GET", RUN, b" \r\n", ops.RetrieveRun(thread_id="t", run_id="r")),
 }  # fmt: skip
@@ -299,7 +300,7 @@ def test_nulls_and_unknown_fields_are_borne(path: str, body: Any, field: str) ->
         ("POST", "/threads/t/runs", {"assistant_id": "a", "stream": "true"}, BAD_BODY),
         ("POST", "/threads/runs", {"assistant_id": "a", "thread": []}, BAD_BODY),
         ("POST", "/threads/runs", {"assistant_id": "a", "thread": ""}, BAD_BODY),
-        ("POST", RUN, {"metadata": []}, "metadata must be a mapping"),
+        ("POST", RUN, {"metadata": []}, BAD_BODY),
         ("POST", RUN, {"metadata": {"k": "v" * 513}},
          "metadata['k'] has 513 characters; at most 512"),
         ("POST", RUN + "/submit_tool_outputs", {}, BAD_BODY),
@@ -350,6 +351,57 @@ def test_an_order_is_asc_or_desc(order: str) -> None:
     assert refused("GET", RUN + "/steps", order=order).kind == "order"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "form"),
+    [
+        ("POST", "/files", True),
+        ("GET", "/files", False),
+        ("POST", "/files/f", False),
+        ("POST", "/files/", False),
+        ("POST", "/assistants/a/files", False),
+        ("POST", "/threads", False),
+    ],
+)
+def test_only_an_upload_is_a_form(method: str, path: str, form: bool) -> None:
+    """All other bodies are JSON; attaching names a file and sends none (§2 AF1, §2.5)."""
+    assert SERVICE.takes_form(method, path) is form
+
+
+def test_a_form_is_read_as_an_upload() -> None:
+    """The files, and the texts that stand beside them."""
+    upload = Upload(filename="n", size=1, content=None)
+    form = Form(fields=(("purpose", "p"), ("other", "o")), files=(("files", upload),))
+
+    assert SERVICE.parse("POST", "/files", {}, form) == ops.CreateFiles(
+        files=(upload,), params={"purpose": "p"}
+    )
+
+
+def test_a_form_without_files_is_refused() -> None:
+    """There is nothing to keep."""
+    with pytest.raises(Refusal) as caught:
+        SERVICE.parse("POST", "/files", {}, Form(fields=(("purpose", "p"),)))
+
+    assert (caught.value.kind, "files" in caught.value.message) == ("invalid", True)
+
+
+def test_a_list_of_files_has_its_page() -> None:
+    """It goes by numbers, and knows no cursors (§2.5)."""
+    assert asked("GET", "/files", page_no="2", page_size="5", after="x") == ops.ListFiles(
+        page={"page_no": 2, "page_size": 5}
+    )
+    assert refused("GET", "/files", page_no="0").kind == "invalid"
+
+
+@pytest.mark.parametrize("body", [{}, {"file_id": None}, {"file_id": ""}, {"file_id": 5}, []])
+def test_what_is_attached_has_an_id(body: Any) -> None:
+    """A body that names no file is refused (§2 AF1)."""
+    assert refused("POST", "/assistants/a/files", body).kind == "invalid"
+    assert asked("POST", "/assistants/a/files", {"file_id": "f", "more": 1}) == ops.AttachFile(
+        assistant_id="a", file_id="f"
+    )
+
+
 def test_two_cursors_are_refused() -> None:
     """`after` and `before` exclude each other (§2)."""
     refusal = refused("GET", "/assistants", after="a", before="b")
@@ -392,6 +444,11 @@ INTERNAL = "An internal error has occured, please try again later or contact ser
          MISSING.format("message")),
         (Refusal("missing", subject="thread"), 400, "InvalidParameter",
          MISSING.format("thread")),
+        (Refusal("missing", subject="assistant file"), 400, "InvalidParameter",
+         MISSING.format("assistant file")),
+        (Refusal("missing", subject="message file"), 400, "InvalidParameter",
+         "The specified message file not exist."),
+        (Refusal("missing", subject="file"), 400, "InvalidParameter", MISSING.format("file")),
         (Refusal("missing", subject="assistant"), 400, "InvalidParameter",
          MISSING.format("assistant")),
         (Refusal("order"), 400, "InvalidParameter", "Order must be 'asc' or 'desc'"),
@@ -474,6 +531,48 @@ def test_a_run_after_its_outputs_is_answered_whole() -> None:
     assert len(body) > len(SHORT)
 
 
+def answered(operation: Operation[Any], result: Any) -> Any:
+    """An answer's JSON."""
+    return json.loads(SERVICE.answer(operation, result, "req-1"))
+
+
+def test_files_are_answered_under_data() -> None:
+    """The platform's files have an envelope of their own; a deletion tells nothing (§2.5)."""
+    file = File(id="f", filename="n", bytes=5, created_at=1_700_000_000_000)
+    deleted = Deleted(id="f", object="file.deleted")
+    page = Page(data=(file,), page_no=2, total=3)
+
+    whole = answered(ops.RetrieveFile(file_id="f"), file)
+    assert (whole["data"]["file_id"], whole["data"]["name"], whole["request_id"]) == (
+        "f", "n", "req-1",
+    )  # fmt: skip
+    assert answered(ops.DeleteFile(file_id="f"), deleted) == {"request_id": "req-1"}
+    assert answered(ops.CreateFiles(files=()), Uploads(files=(file,))) == {
+        "data": {"uploaded_files": [{"file_id": "f", "name": "n"}], "failed_uploads": []},
+        "request_id": "req-1",
+    }
+    listed = answered(ops.ListFiles(page={"page_size": 1, "page_no": 2}), page)["data"]
+    assert (listed["total"], listed["page_size"], listed["page_no"]) == (3, 1, 2)
+    assert [(item["id"], item["file_id"]) for item in listed["files"]] == [(2, "f")]
+
+
+def test_attached_files_are_answered_like_other_objects() -> None:
+    """The files of assistants and of messages lie flat, in the usual list (§3.2, §3.4)."""
+    attached = AssistantFile(id="f", created_at=5, assistant_id="a")
+    noted = MessageFile(id="f", created_at=5, message_id="m")
+    page = Page(data=(noted,), first_id="f", last_id="f")
+
+    assert answered(ops.AttachFile(assistant_id="a", file_id="f"), attached) == {
+        "id": "f", "object": "assistant.file", "created_at": 5, "assistant_id": "a",
+        "request_id": "req-1",
+    }  # fmt: skip
+    body = answered(ops.ListMessageFiles(thread_id="t", message_id="m"), page)
+    assert body["data"] == [
+        {"id": "f", "object": "thread.message.file", "created_at": 5, "message_id": "m"}
+    ]
+    assert (body["object"], body["has_more"]) == ("list", False)
+
+
 def test_other_objects_are_answered_whole() -> None:
     """A message and a deletion have their own fields."""
     message = SERVICE.answer(
@@ -511,8 +610,10 @@ def test_every_operation_comes_back(kind: type[Operation[Any]], data: st.DataObj
     operation = data.draw(OPERATIONS[kind])
     request = routes.encode(operation)
 
-    got = SERVICE.parse(request.method, request.path, request.query, request.body or b"")
+    body = request.form or request.body or b""
+    got = SERVICE.parse(request.method, request.path, request.query, body)
     assert got == operation
+    assert SERVICE.takes_form(request.method, request.path) == (request.form is not None)
 
 
 def test_every_operation_is_tried() -> None:
@@ -598,17 +699,34 @@ BODIES = (
         max_leaves=8,
     ).map(lambda value: json.dumps(value).encode())
 )
-QUERIES = st.dictionaries(st.sampled_from(["limit", "order", "after", "before"]), anything)
+QUERIES = st.dictionaries(
+    st.sampled_from(["limit", "order", "after", "before", "page_no", "page_size"]),
+    anything | st.sampled_from(["0", "1", "100", "101"]),
+)
+PART_NAMES = st.sampled_from(["files", "purpose", "descriptions"]) | anything
 
 
-@given(METHODS, PATHS, QUERIES, BODIES)
+FORMS = st.builds(
+    Form,
+    fields=st.lists(st.tuples(PART_NAMES, anything), max_size=3).map(tuple),
+    files=st.lists(
+        st.tuples(
+            PART_NAMES, st.builds(Upload, filename=anything, size=st.none(), content=st.none())
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@given(METHODS, PATHS, QUERIES, BODIES, FORMS)
 @settings(max_examples=500, deadline=None)
 def test_any_request_is_an_operation_or_a_refusal(
-    method: str, path: str, query: dict[str, str], body: bytes
+    method: str, path: str, query: dict[str, str], body: bytes, form: Form
 ) -> None:
     """Nothing that a client can send is a fault of the server."""
     try:
-        operation = SERVICE.parse(method, path, query, body)
+        given_body = form if SERVICE.takes_form(method, path) else body
+        operation = SERVICE.parse(method, path, query, given_body)
     except Refusal as refusal:
         status, _ = SERVICE.refuse(refusal, "req-1")
         assert status == 400

@@ -263,6 +263,89 @@ def test_a_step_delta_has_its_calls() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plugin", "spelled"),
+    [
+        (PluginCall(arguments="1"), {"type": "calc", "calc": {"arguments": "1"}}),
+        (PluginCall(arguments=""), {"type": "calc", "calc": {"arguments": ""}}),
+        (PluginCall(output="2"), {"type": "calc", "calc": {"output": "2"}}),
+        (PluginCall(output=""), {"calc": {"output": ""}}),
+    ],
+)
+def test_a_growing_call_says_only_what_is_new(plugin: PluginCall, spelled: Any) -> None:
+    """No id, no nulls; what follows the output, an empty one, has no type either (§5.4)."""
+    call = ToolCall(type="calc", plugin=plugin)
+    _, body = spell_event(StepDelta(step_id="s", tool_calls=(call,)))
+
+    assert body["delta"]["step_details"]["tool_calls"] == [spelled]
+
+
+WITH_PLUGIN = RunStep(
+    id="s",
+    type="tool_calls",
+    status="completed",
+    completed_at=5,
+    step_details=StepDetails(type="tool_calls", tool_calls=(PLUGIN,)),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({}, "in_progress"),
+        ({"status": "in_progress"}, "in_progress"),
+        ({"status": "cancelled"}, "cancelled"),
+        ({"status": "failed"}, "failed"),
+        ({"step_details": None}, "completed"),
+        ({"step_details": StepDetails(type="tool_calls", tool_calls=(FUNCTION,))}, "completed"),
+        ({"step_details": StepDetails(type="tool_calls")}, "completed"),
+        ({"type": "message_creation"}, "completed"),
+    ],
+)
+def test_a_completed_plugin_is_in_progress_in_a_stream(change: dict[str, Any], status: str) -> None:
+    """Only a plugin's completed step disagrees with its event (§5.5, §7.8); read, it does not."""
+    step = msgspec.structs.replace(WITH_PLUGIN, **change)
+
+    name, body = spell_event(StepEvent(status=step.status or "", step=step))
+    assert (name, body["status"]) == (f"thread.run.step.{step.status}", status)
+    assert spell(step)["status"] == spell_item(step)["status"] == step.status
+
+
+@pytest.mark.parametrize(
+    ("kind", "plugin", "read", "listed"),
+    [
+        (
+            "quark_search",
+            PluginCall(arguments="1", output="2"),
+            {"arguments": "1", "output": "2"},
+            {"input": "1", "output": "2"},
+        ),
+        ("quark_search", PluginCall(output="2"), {"output": "2"}, {"output": "2"}),
+        (
+            "calculator",
+            PluginCall(arguments="1", output="2"),
+            {"arguments": "1", "output": "2"},
+            {"arguments": "1", "output": "2"},
+        ),
+    ],
+)
+def test_a_listed_search_has_its_input(
+    kind: str, plugin: PluginCall, read: dict[str, str], listed: dict[str, str]
+) -> None:
+    """Of what plugins are given, only a search's is called `input`, and in lists (§3.6, §7.11)."""
+    details = StepDetails(type="tool_calls", tool_calls=(ToolCall(type=kind, plugin=plugin),))
+    step = RunStep(id="s", step_details=details)
+
+    def inner(body: dict[str, Any]) -> list[Any]:
+        (call,) = body["step_details"]["tool_calls"]
+        assert (call["id"], call["type"]) == ("", kind)
+        return list(call[kind].items())
+
+    assert inner(spell(step)) == list(read.items())
+    assert inner(spell_item(step)) == list(listed.items())
+    assert inner(spell_event(StepEvent(status="failed", step=step))[1]) == list(read.items())
+
+
+@pytest.mark.parametrize(
     ("event", "name"),
     [
         (RunEvent(status="queued", run=BARE_RUN, name="created"), "thread.run.created"),

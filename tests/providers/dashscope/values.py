@@ -3,6 +3,7 @@
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import (
@@ -14,6 +15,7 @@ from aiodashassist.core.events import (
     StepEvent,
     ThreadEvent,
 )
+from aiodashassist.core.files import AssistantFile, File, MessageFile, Upload, Uploads
 from aiodashassist.core.models import (
     Assistant,
     Content,
@@ -210,8 +212,56 @@ steps = st.builds(
     usage=st.none() | usages,
 )
 # In a stream a step of tools has no time.
-streamed_steps = steps.filter(lambda step: step.type != "tool_calls" or step.completed_at is None)
+
+
+def streamable(step: RunStep) -> bool:
+    """Whether a stream says it so: a step of tools has no time, a plugin's is never completed."""
+    calls = step.step_details.tool_calls if step.step_details is not None else ()
+    plugins = any(call.plugin is not None for call in calls)
+    done = step.completed_at is not None or (plugins and step.status == "completed")
+    return step.type != "tool_calls" or not done
+
+
+streamed_steps = steps.filter(streamable)
+# A file's time is a text of the clock, in seconds; of one that is listed the wire has a number.
+clock_times = st.integers(1, 253_000_000_000).map(lambda seconds: seconds * 1000)
+files = st.builds(
+    File,
+    id=words,
+    filename=maybe_words,
+    bytes=st.integers(0, 2**50),
+    created_at=clock_times,
+    purpose=maybe_words,
+    description=maybe_words,
+    url=maybe_words,
+    md5=maybe_words,
+)
+file_lists = st.lists(files, max_size=2).map(
+    lambda found: tuple(replace(file, extra={"id": i}) for i, file in enumerate(found, start=1))
+)
+file_pages = file_lists.map(
+    lambda found: Page(
+        data=found,
+        page_no=1,
+        total=len(found),
+        first_id=found[0].id if found else None,
+        last_id=found[-1].id if found else None,
+    )
+)
+# Of a file that was taken its id and name are told; one that was not makes the answer an error.
+uploads = st.builds(
+    Uploads,
+    files=st.lists(st.builds(File, id=words, filename=maybe_words), min_size=1, max_size=2).map(
+        tuple
+    ),
+)
+DELETED_FILE = "file-名/1"
+"""The one file that is deleted here: its answer does not say which it was."""
 OBJECTS: dict[type[Model], st.SearchStrategy[Any]] = {
+    AssistantFile: st.builds(
+        AssistantFile, id=words, created_at=maybe_times, assistant_id=maybe_words
+    ),
+    MessageFile: st.builds(MessageFile, id=words, created_at=maybe_times, message_id=maybe_words),
     Assistant: assistants,
     Thread: threads,
     Deleted: deletions,
@@ -236,7 +286,12 @@ def results(operation: type[Operation[Any]]) -> st.SearchStrategy[Any]:
     """What a call is answered with."""
     if operation in (ops.CreateRun, ops.CreateThreadAndRun):
         return short_runs
-    items = OBJECTS[operation.result]
+    if operation is ops.ListFiles:
+        return file_pages
+    if operation is ops.DeleteFile:
+        return st.just(Deleted(id=DELETED_FILE, object="file.deleted"))
+    enveloped = {File: files, Uploads: uploads}
+    items = enveloped.get(operation.result) or OBJECTS[operation.result]
     return pages(items) if issubclass(operation, ListOperation) else items
 
 
@@ -334,7 +389,9 @@ run_params = st.fixed_dictionaries(
         "additional_messages": message_lists,
         "override_tools": declared,
         "metadata": metadata,
-        "truncation_strategy": strategies,
+        "truncation_strategy": st.builds(
+            TruncationStrategy, last_messages=st.none() | st.integers(1, 100)
+        ),
         "max_prompt_tokens": st.integers(0, 100),
         "max_completion_tokens": st.integers(0, 100),
         "tool_choice": json_values.filter(lambda value: value is not None),
@@ -386,7 +443,7 @@ OPERATIONS: dict[type[Operation[Any]], st.SearchStrategy[Any]] = {
     ops.CreateRun: st.builds(ops.CreateRun, **of_thread, params=run_params, stream=st.booleans()),
     ops.ListRuns: st.builds(ops.ListRuns, **of_thread, page=list_params),
     ops.RetrieveRun: st.builds(ops.RetrieveRun, **of_run),
-    ops.UpdateRun: st.builds(ops.UpdateRun, **of_run, metadata=st.none() | metadata),
+    ops.UpdateRun: st.builds(ops.UpdateRun, **of_run, params=params(metadata=metadata)),
     ops.SubmitOutputs: st.builds(
         ops.SubmitOutputs,
         **of_run,
@@ -398,4 +455,30 @@ OPERATIONS: dict[type[Operation[Any]], st.SearchStrategy[Any]] = {
     ops.CancelRun: st.builds(ops.CancelRun, **of_run),
     ops.ListSteps: st.builds(ops.ListSteps, **of_run, page=list_params),
     ops.RetrieveStep: st.builds(ops.RetrieveStep, **of_run, step_id=ids),
+    ops.AttachFile: st.builds(ops.AttachFile, assistant_id=ids, file_id=words),
+    ops.ListAssistantFiles: st.builds(ops.ListAssistantFiles, assistant_id=ids, page=list_params),
+    ops.RetrieveAssistantFile: st.builds(ops.RetrieveAssistantFile, assistant_id=ids, file_id=ids),
+    ops.DetachFile: st.builds(ops.DetachFile, assistant_id=ids, file_id=ids),
+    ops.ListMessageFiles: st.builds(ops.ListMessageFiles, **of_message, page=list_params),
+    ops.RetrieveMessageFile: st.builds(ops.RetrieveMessageFile, **of_message, file_id=ids),
+    ops.CreateFiles: st.builds(
+        ops.CreateFiles,
+        files=st.lists(
+            st.builds(
+                Upload,
+                filename=anything,
+                size=st.none() | st.integers(0, 2**50),
+                content=st.none(),
+            ),
+            min_size=1,
+            max_size=2,
+        ).map(tuple),
+        params=params(purpose=anything, description=anything),
+    ),
+    # At least 2 a page: what `results` draws is one whole page.
+    ops.ListFiles: st.builds(
+        ops.ListFiles, page=params(page_size=st.integers(2, 100), page_no=st.integers(1, 10**6))
+    ),
+    ops.RetrieveFile: st.builds(ops.RetrieveFile, file_id=ids),
+    ops.DeleteFile: st.builds(ops.DeleteFile, file_id=st.just(DELETED_FILE)),
 }
