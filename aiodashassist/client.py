@@ -12,9 +12,13 @@ from aiodashassist.config import (
     Config,
     check_headers,
     check_key,
+    check_kind,
+    check_names,
     check_transport,
+    check_workspace,
     dashscope_key,
     first,
+    joined,
 )
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Run
@@ -99,23 +103,24 @@ class Client:
         options: ClientOptions,
     ) -> None:
         check_transport(base_url, allow_http=options.get("allow_http", False))
-        check_headers(options.get("headers", {}))
+        check_names(options, ClientOptions.__annotations__)
         config = Config(
             base_url=base_url,
             key=key,
             workspace=workspace,
-            headers=options.get("headers", {}),
-            timeouts=options.get("timeouts", Timeouts()),
-            limits=options.get("limits", Limits()),
+            headers=check_headers(options.get("headers", {})),
+            timeouts=check_kind("timeouts", options.get("timeouts", Timeouts()), Timeouts),
+            limits=check_kind("limits", options.get("limits", Limits()), Limits),
             proxy=options.get("proxy"),
             ssl=options.get("ssl", True),
             on_request=check_hook("on_request", options.get("on_request")),
             on_response=check_hook("on_response", options.get("on_response")),
         )
+        tools = check_kind("tools", options.get("tools", Toolset()), Toolset)
         self._pool = Pool(options.get("session"))
         self._threads = WorkerThreads(config.limits.max_threads)
         self._is_copy = False
-        self._furnish(Session(provider, config, self._pool), options.get("tools", Toolset()))
+        self._furnish(Session(provider, config, self._pool), tools)
 
     def _furnish(self, session: Session, tools: Toolset) -> None:
         """Make the resources, all on one session."""
@@ -133,21 +138,23 @@ class Client:
         with the client it came from.
 
         Raises:
-            ConfigError: a key, a header or a workspace that cannot be used.
+            ConfigError: a key, a header or a workspace that cannot be used, an option that there
+                is not or that is of another class.
         """
+        check_names(settings, Settings.__annotations__)
         known = self._session.config
-        headers = settings.get("headers", {})
-        check_headers(headers)
-        workspace = settings.get("workspace", known.workspace)
+        headers = check_headers(settings.get("headers", {}))
+        workspace = check_workspace(settings.get("workspace", known.workspace))
         config = replace(
             known,
             base_url=self._url_of(workspace) or known.base_url,
             key=check_key(settings.get("api_key", known.key)),
             workspace=workspace,
-            timeouts=settings.get("timeouts", known.timeouts),
-            headers={**known.headers, **headers},
+            timeouts=check_kind("timeouts", settings.get("timeouts", known.timeouts), Timeouts),
+            headers=joined(known.headers, headers),
         )
-        return self._copied(self._session.configured(config), settings.get("tools", self._tools))
+        tools = check_kind("tools", settings.get("tools", self._tools), Toolset)
+        return self._copied(self._session.configured(config), tools)
 
     def _copied(self, session: Session, tools: Toolset) -> Self:
         other = copy(self)
@@ -252,7 +259,7 @@ class DashScope(Client):
         region: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> None:
-        workspace = first(workspace, "DASHSCOPE_WORKSPACE_ID")
+        workspace = check_workspace(first(workspace, "DASHSCOPE_WORKSPACE_ID"))
         if base_url is None and region is None:
             base_url = first(None, "DASHSCOPE_HTTP_BASE_URL")
         self._region = region or "cn" if base_url is None else None

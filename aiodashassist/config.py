@@ -1,18 +1,33 @@
 """How a client reaches its service, and where that is looked up when it is not given."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from ssl import SSLContext
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import Struct, field
 
+from aiodashassist.core import checks
 from aiodashassist.core.settings import Limits, Timeouts
-from aiodashassist.errors import ConfigError
+from aiodashassist.errors import ConfigError, InvalidArgument
 from aiodashassist.hooks import Hook
 
-__all__ = ("Config", "check_headers", "check_key", "check_transport", "dashscope_key", "first")
+__all__ = (
+    "Config",
+    "check_headers",
+    "check_key",
+    "check_kind",
+    "check_names",
+    "check_transport",
+    "check_workspace",
+    "dashscope_key",
+    "first",
+    "joined",
+)
+
+T = TypeVar("T")
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -40,15 +55,56 @@ def first(given: str | None, variable: str, environ: Mapping[str, str] = os.envi
     return given or environ.get(variable) or None
 
 
-def check_headers(headers: Mapping[str, str]) -> None:
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Headers of the user's own.
 
     Raises:
-        ConfigError: a name or a value that is no text.
+        ConfigError: a name or a value that is no text, or has a line break in it.
     """
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ConfigError(f"the header {name!r} must be a text")
+    try:
+        checks.headers(headers)
+    except InvalidArgument as error:
+        raise ConfigError(error.message) from error
+    return headers
+
+
+def check_workspace(workspace: str | None) -> str | None:
+    """A workspace that can be sent.
+
+    Raises:
+        ConfigError: it is no text, or has characters that no header has.
+    """
+    if workspace is not None and not (isinstance(workspace, str) and workspace.isprintable()):
+        raise ConfigError("the workspace must be a text of one line")
+    return workspace
+
+
+def check_names(given: Collection[str], known: Collection[str]) -> None:
+    """Options that there are.
+
+    Raises:
+        ConfigError: one that there is not, such as a slip of the pen.
+    """
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"there is no option {name!r}; there are: {', '.join(known)}")
+
+
+def check_kind(name: str, value: T, kind: type[T]) -> T:
+    """An option of the class that it must have.
+
+    Raises:
+        ConfigError: it has another one.
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
+    return value
+
+
+def joined(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """Headers with others added that win; case does not matter to a header."""
+    names = {name.lower() for name in more}
+    return {**{k: v for k, v in headers.items() if k.lower() not in names}, **more}
 
 
 def check_key(key: str) -> str:

@@ -25,12 +25,14 @@ class Exchange:
         reopens: whether the provider goes on with a new stream after a round of tools.
         asked: whether the request for the run was begun.
         thread_id: the thread that the run was asked for on, where the request says so.
+        run_id: the run, where it was under way before.
     """
 
     def __init__(self, session: Session) -> None:
         self.reopens = session.provider.reopens
         self.asked = False
         self.thread_id: str | None = None
+        self.run_id: str | None = None
         self._session = session
         self._feed: Feed | None = None  # the newest
         self._hung_up = False
@@ -41,6 +43,7 @@ class Exchange:
         self.thread_id = getattr(operation, "thread_id", None)
         self.asked = True
         if isinstance(operation, RetrieveRun):
+            self.run_id = operation.run_id
             self._feed = PolledRun(self._session, operation.thread_id, operation.run_id)
             return self._feed
         return await self._open(operation)

@@ -119,8 +119,11 @@ class RunLoop:
         while not self._opening.done():
             await self._wait({self._opening})
         opened, self._opening = self._opening, None
-        self._feed = opened.result()
-        self.thread_id = self._exchange.thread_id
+        self._opened(opened.result())
+
+    def _opened(self, feed: Feed) -> None:
+        self._feed = feed
+        self.thread_id, self.machine.run_id = self._exchange.thread_id, self._exchange.run_id
 
     async def next(self) -> Event | None:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
@@ -178,8 +181,7 @@ class RunLoop:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
         try:
             if self._opening is not None:
-                self._feed = await self._opening
-                self.thread_id = self._exchange.thread_id
+                self._opened(await self._opening)
             while self.machine.run_id is None and self._feed is not None:
                 reading = self._reading or self._errands.begin(self._feed.next())
                 self._reading = None

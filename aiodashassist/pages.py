@@ -54,9 +54,10 @@ class Paginator(Generic[T]):
         left, seen = self._max_items, None
         while params is not None and left != 0:
             page = await self._fetch(params)
-            if page.data and page.data[0].id == seen:
-                raise RemoteProtocolError("the list does not go on: a page came twice")
-            seen = page.data[0].id if page.data else None
+            first = page.data[0].id if page.data else None
+            if (first and first == seen and page.total is None) or _another(page, params):
+                raise RemoteProtocolError("the list does not go on: it gives the same page again")
+            seen = first
             for item in page.data:
                 if left is not None:
                     if left == 0:
@@ -73,3 +74,12 @@ class Paginator(Generic[T]):
         if params.get("before"):
             return {**params, "before": page.first_id or page.data[0].id}
         return {**params, "after": page.last_id or page.data[-1].id}
+
+
+def _another(page: Page[Any], params: Mapping[str, Any]) -> bool:
+    """Whether this is a page of another number than the one that was asked for.
+
+    What it begins with does not tell: with as many new items as a page has, that comes twice.
+    """
+    asked = params.get("page_no")
+    return asked is not None and page.page_no is not None and page.page_no != asked

@@ -116,7 +116,7 @@ class PolledRun:
         async for message in Paginator(self._thread, {"order": "desc", "page_size": LARGEST_PAGE}):
             if message.run_id == run.id:
                 found.insert(0, message)
-            elif (message.created_at or 0) < (run.created_at or 0):
+            elif message.created_at and message.created_at < (run.created_at or 0):
                 break
         return found
 

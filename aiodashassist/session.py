@@ -52,6 +52,26 @@ FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header tha
 SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Does not go on with a kept connection on which something came that was not asked for.
+
+    aiohttp would take it for the answer to the next request.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        connection = await super().connect(req, traces, timeout)
+        # `_buffer` holds whole answers that nobody read; a new connection has none.
+        while getattr(connection.protocol, "_buffer", None):
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
+        return connection
+
+
 class Pool:
     """The one `aiohttp.ClientSession` of a client, opened on first use.
 
@@ -85,7 +105,7 @@ class Pool:
         if self._http is None:
             # Open streams hold their connections: a limit would let them starve each other.
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=_Connector(limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
@@ -153,6 +173,19 @@ class _FilePart(aiohttp.Payload):
         self.failure: Exception | None = None
         self._size = upload.size
         self._patience = patience
+        self._broken = False  # the connection
+
+    def set_content_disposition(
+        self,
+        disptype: str,
+        quote_fields: bool = True,
+        _charset: str = "utf-8",
+        **params: str,
+    ) -> None:
+        """Name the file as browsers and the official SDK do: as it is, but for quotes."""
+        quoted = {key: value.replace('"', "%22") for key, value in params.items()}
+        named = [f'{key}="{value}"' for key, value in quoted.items()]
+        self.headers["Content-Disposition"] = "; ".join([disptype, *named])
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Refused: the whole is never in memory."""
@@ -163,10 +196,16 @@ class _FilePart(aiohttp.Payload):
         try:
             async with aclosing(self.upload.content()) as pieces:
                 await self._send(pieces, writer)
-        except aiohttp.ClientError:
-            raise
         except Exception as error:
-            self.failure = error
+            if not self._broken:
+                self.failure = error
+            raise
+
+    async def _pass_on(self, piece: bytes, writer: aiohttp.abc.AbstractStreamWriter) -> None:
+        try:
+            await writer.write(piece)
+        except (aiohttp.ClientError, OSError):
+            self._broken = True
             raise
 
     async def _send(
@@ -179,7 +218,7 @@ class _FilePart(aiohttp.Payload):
                 break
             words = "the service took nothing of the upload for"
             async with within(self._patience, RequestTimeout, words):
-                await writer.write(piece)
+                await self._pass_on(piece, writer)
         if size is not None and sent != size:
             raise InvalidArgument(f"{self.upload.filename} changed while it was sent")
 
@@ -273,7 +312,9 @@ class Session:
     async def _exchange(
         self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
     ) -> Response:
-        response = await self._send(request, clocks, told)
+        # aiohttp's own timer does not go on after an interim answer such as 100.
+        async with within(_patience(request, clocks), RequestTimeout, "no answer began within"):
+            response = await self._send(request, clocks, told)
         try:
             return await self._read(response)
         finally:
@@ -305,6 +346,9 @@ class Session:
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
         told.status = response.status
+        if response.status < 200:
+            response.close()
+            raise RemoteProtocolError(f"{response.status} is no status of an answer")
         _tell_when_lost(response)
         if 300 <= response.status < 400:
             response.close()
@@ -357,7 +401,8 @@ class Session:
             return
         if self.provider.unsupported(operation, error):
             self._unsupported.add(type(operation))
-            raise self._unsupported_error(operation) from error
+            told = self._unsupported_error(operation)
+            raise told.located(request_id=error.request_id) from error
         raise error
 
     def scrub(self, error: AssistError) -> None:
@@ -409,6 +454,15 @@ def _tell_when_lost(response: aiohttp.ClientResponse) -> None:
         content.on_eof(lambda: closed.remove_done_callback(lost) and None)
 
 
+def _patience(request: Request, clocks: aiohttp.ClientTimeout) -> float | None:
+    """Seconds for a small request to be sent, and its answer to begin."""
+    if request.form is not None or len(request.body or b"") >= LARGE:
+        return None  # how long it takes to be sent is not known
+    if clocks.connect is None or clocks.sock_read is None:
+        return None
+    return clocks.connect + clocks.sock_read
+
+
 def _harmless(error: Exception) -> Exception | None:
     """The exception, unless it holds the request's headers, and so the key."""
     return None if isinstance(error, aiohttp.ClientResponseError) else error
@@ -438,7 +492,7 @@ def _ours(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError
 def _words(error: Exception) -> str:
     """What a foreign exception says; some say nothing, some too much."""
     said = "" if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return said or type(error).__name__
+    return " ".join(said.split()) or type(error).__name__
 
 
 def _data(

@@ -677,6 +677,8 @@ CYCLE["cycle"] = CYCLE
         {None: "x"},
         {b"a": "x"},
         {"a": object()},
+        {"a": float("nan")},
+        {"a": float("inf")},
         {"a": "\ud800"},
         CYCLE,
         [("a", "b")],

@@ -454,6 +454,15 @@ def test_a_light_copy_shows_no_key() -> None:
         ({"headers": {1: "x"}}, "1"),
         ({"workspace": None}, "workspace"),
         ({"workspace": ""}, "workspace"),
+        ({"workspace": 5}, "workspace"),
+        ({"workspace": "a\r\nb"}, "workspace"),
+        ({"workspace": "evil.example/#"}, "workspace"),
+        ({"headers": None}, "headers"),
+        ({"headers": {"X": "a\r\nb"}}, "'X'"),
+        ({"timeouts": None}, "timeouts"),
+        ({"timeouts": 5}, "timeouts"),
+        ({"tools": 5}, "tools"),
+        ({"timeout": 5}, "'timeout'"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -463,3 +472,23 @@ def test_settings_that_cannot_be_used_are_refused(settings: dict[str, Any], word
         client.with_options(**settings)
 
     assert "secret" not in str(caught.value)
+
+
+async def test_a_header_of_a_copy_replaces_the_clients_in_whatever_case() -> None:
+    """Headers have no case: the copy's is sent, once."""
+    client = DashScope("sk-x", headers={"X-Tenant": "one", "X-Other": "1"})
+    copied = client.with_options(headers={"x-tenant": "two"})
+
+    assert copied._session.config.headers == {"X-Other": "1", "x-tenant": "two"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"timeout": 5}, {"timeouts": 5}, {"limits": {}}, {"tools": 5}, {"headers": {"X": "a\nb"}},
+     {"headers": None}, {"workspace": "a\nb"},
+     {"region": "eu-central-1", "workspace": 5}, {"region": "us-east-1", "workspace": "e.org/#"}],
+)  # fmt: skip
+def test_options_that_cannot_be_meant_are_refused(options: dict[str, Any]) -> None:
+    """A slip of the pen is told when the client is built, not by what does not happen later."""
+    with pytest.raises(ConfigError):
+        DashScope("sk-x", **options)

@@ -1,9 +1,21 @@
 """Lists: the first page, every item of every page, and how cursors go on."""
 
+import weakref
+from typing import Any
+
 import pytest
 
-from aiodashassist import DashScope, NotFound, Page, Paginator, Thread
-from aiodashassist.core.params import ListParams
+from aiodashassist import (
+    DashScope,
+    File,
+    InvalidArgument,
+    NotFound,
+    Page,
+    Paginator,
+    RemoteProtocolError,
+    Thread,
+)
+from aiodashassist.core.params import FileListParams, ListParams
 
 
 class Book:
@@ -96,3 +108,127 @@ async def test_lists_of_the_local_server_go_on_in_their_order(
     assert (page.first_id, page.last_id, page.has_more) == (made[2], made[4], True)
     with pytest.raises(NotFound):
         await client.assistants.list(after="nobody")
+
+
+class Numbered:
+    """A list that goes by the number of its page; notes what was asked."""
+
+    def __init__(self, count: int, size: int, *, stuck: bool = False) -> None:
+        self.asked: list[FileListParams] = []
+        self._ids = [f"f{number}" for number in range(count)]
+        self._size = size
+        self._stuck = stuck
+
+    async def fetch(self, params: FileListParams) -> Page[File]:
+        """The page of this number; a list that is stuck has only the first."""
+        self.asked.append(params)
+        number = 1 if self._stuck else params.get("page_no") or 1
+        end = number * self._size
+        data = tuple(File(id=file_id) for file_id in self._ids[end - self._size : end])
+        more = self._stuck or end < len(self._ids)
+        return Page(data=data, has_more=more, page_no=number)
+
+
+async def test_a_list_of_numbers_goes_on_by_number() -> None:
+    """From the page that was asked for, each one by the next number, and the rest as it was."""
+    book = Numbered(5, 2)
+    params: FileListParams = {"page_size": 2, "page_no": 2}
+    ids = [file.id async for file in Paginator(book.fetch, params)]
+
+    assert ids == ["f2", "f3", "f4"]
+    assert book.asked == [params, {"page_size": 2, "page_no": 3}]
+    assert [file.id async for file in Paginator(Numbered(5, 2).fetch, {})] == [
+        "f0", "f1", "f2", "f3", "f4",
+    ]  # fmt: skip
+
+
+async def test_a_list_that_repeats_a_page_is_told() -> None:
+    """What a service gives twice in a row it would give for ever: that is an error, not a loop."""
+    book = Numbered(2, 2, stuck=True)
+    files = aiter(Paginator(book.fetch, {}))
+
+    assert [(await anext(files)).id for _ in range(2)] == ["f0", "f1"]
+    with pytest.raises(RemoteProtocolError, match="does not go on"):
+        await anext(files)
+    assert len(book.asked) == 2
+
+
+async def test_a_cursor_that_is_not_heeded_is_told() -> None:
+    """The same for lists that have cursors."""
+
+    async def fetch(_params: ListParams) -> Page[Thread]:
+        return Page(data=(Thread(id="t"),), has_more=True)
+
+    with pytest.raises(RemoteProtocolError, match="does not go on"):
+        _ = [item async for item in Paginator(fetch, {})]
+
+
+async def test_a_list_can_be_read_again() -> None:
+    """Each iteration begins at the beginning; awaiting does not move it."""
+    book = Numbered(3, 2)
+    found = Paginator(book.fetch, {})
+    first = await found
+
+    for _ in range(2):
+        assert [file.id async for file in found] == ["f0", "f1", "f2"]
+    assert [file.id for file in first.data] == ["f0", "f1"]
+
+
+@pytest.mark.parametrize("most", [-1, 1.5, "3", True, float("inf")])
+def test_a_bound_is_a_whole_number(most: Any) -> None:
+    """What cannot be counted to is refused when the list is made, before it is asked for."""
+    with pytest.raises(InvalidArgument, match="max_items"):
+        Paginator(Book(5, 2).fetch, {}, max_items=most)
+
+
+async def test_only_one_page_is_held() -> None:
+    """What was read of a list does not stay in memory."""
+    held: list[weakref.ref[Any]] = []
+
+    class Watched(list[Thread]):
+        pass
+
+    async def fetch(params: ListParams) -> Any:
+        start = int(params.get("after") or 0)
+        data = Watched(Thread(id=str(start + number)) for number in range(1, 11))
+        held.append(weakref.ref(data))
+        return _Loose(data, start < 90)
+
+    seen = 0
+    async for _ in Paginator(fetch, {}):
+        seen += 1
+        assert sum(ref() is not None for ref in held) <= 2  # the one read, and the next
+    assert (seen, len(held)) == (100, 10)
+
+
+class _Loose:
+    """A page whose data can be watched."""
+
+    page_no = first_id = last_id = None
+
+    def __init__(self, data: list[Thread], has_more: bool) -> None:
+        self.data = data
+        self.has_more = has_more
+
+
+async def test_a_list_that_answers_another_page_than_asked_is_told() -> None:
+    """A number that is not heeded would never come to an end."""
+
+    async def fetch(_params: FileListParams) -> Page[File]:
+        return Page(data=(File(id="f"),), has_more=True, page_no=1, total=9)
+
+    with pytest.raises(RemoteProtocolError, match="same page"):
+        _ = [file async for file in Paginator(fetch, {})]
+
+
+async def test_new_items_in_front_are_no_fault_of_a_numbered_list() -> None:
+    """What moved to the next page comes twice: the wire has no cursor that could prevent it."""
+    pages = {1: ("b", "a"), 2: ("b", "a"), 3: ("z",)}  # two were added after the first
+
+    async def fetch(params: FileListParams) -> Page[File]:
+        number = params.get("page_no") or 1
+        data = tuple(File(id=file_id) for file_id in pages[number])
+        return Page(data=data, has_more=number < 3, page_no=number, total=5)
+
+    found = [file.id async for file in Paginator(fetch, {})]
+    assert found == ["b", "a", "b", "a", "z"]

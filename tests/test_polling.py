@@ -22,6 +22,7 @@ from aiodashassist import (
     StepEvent,
     ToolOutput,
     Toolset,
+    ToolStarted,
     tool,
 )
 from aiodashassist.core import operations as ops
@@ -212,8 +213,8 @@ def test_a_status_that_nobody_knows_is_told_and_waited_through() -> None:
         return told(events)
 
     assert run(main()) == [
-        ("run", ""), ("run", "queued"), ("run", "pondering"), ("run", "in_progress"), ("run", "completed"),
-        ("None", ""),
+        ("run", ""), ("run", "queued"), ("run", "pondering"), ("run", "in_progress"),
+        ("run", "completed"), ("None", ""),
     ]  # fmt: skip
 
 
@@ -272,6 +273,18 @@ def test_the_thread_is_read_back_to_the_runs_beginning_and_no_further(
     assert events == [*((f"m{n}", "completed") for n in range(size)), ("run", "completed")]
 
 
+def test_a_message_without_a_time_does_not_end_the_reading() -> None:
+    """Only one that is known to be older than the run does."""
+
+    async def main() -> list[tuple[str, str]]:
+        service = Service()
+        service.run = at("completed")
+        service.messages = [said("m1", "x"), said("later", "?", run_id=None, created_at=None)]
+        return await all_of(service.feed())
+
+    assert run(main()) == [("m1", "completed"), ("run", "completed")]
+
+
 def test_what_was_told_is_not_told_again() -> None:
     """At its next rest a run tells only what is new of it."""
 
@@ -315,9 +328,9 @@ async def look() -> str:
     return "seen"
 
 
-def stays_open(service: Service) -> RunStream:
+def stays_open(service: Service, handler: Any = look) -> RunStream:
     """An attached stream of a provider that opens no new one for outputs."""
-    tools = Toolset(look)
+    tools = Toolset(handler)
     bench = Bench(tools=tools, threads=WorkerThreads(1))
 
     async def opening() -> Operation[Run]:
@@ -369,6 +382,42 @@ def test_polling_goes_on_after_outputs_where_they_open_no_stream(steps: bool, se
         return service.submissions
 
     assert run(main()) == [["seen"]] * 3
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_leaving_while_tools_are_at_work_ends_all(after: int) -> None:
+    """Neither the tools nor the polling beside them go on, and the run is cancelled remotely."""
+    ended = []
+
+    @tool
+    async def sleep() -> str:
+        """Sleep for long."""
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            ended.append(True)
+        return "awake"
+
+    async def main() -> None:
+        service = Service(reopens=False)
+        service.run = at("requires_action", call("sleep"))
+        async with stays_open(service, sleep) as stream:
+            async for event in stream:
+                if isinstance(event, ToolStarted):
+                    break
+            reading = asyncio.create_task(stream.result())
+            await asyncio.sleep(after)
+            reading.cancel()
+            await asyncio.wait({reading})
+        assert service.cancelled
+        looks = len(service.looks)
+        await asyncio.sleep(60)
+        assert len(service.looks) == looks
+        assert len(asyncio.all_tasks()) == 1
+
+    run(main())
+
+    assert ended == [True]
 
 
 def test_a_round_that_is_not_taken_in_yet_is_not_answered_twice() -> None:

@@ -37,6 +37,8 @@ def metadata(value: Mapping[str, Any]) -> None:
     for key, item in value.items():
         if not isinstance(key, str) or len(key) > METADATA_KEY:
             raise InvalidArgument(f"metadata keys are strings of at most {METADATA_KEY} characters")
+        if isinstance(item, float):
+            between(f"metadata[{key!r}]", item, "(-inf, inf)")  # else it would be sent as null
         if isinstance(item, str) and len(item) > METADATA_VALUE:
             raise InvalidArgument(
                 f"metadata[{key!r}] has {len(item)} characters; at most {METADATA_VALUE}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from aiodashassist.clocks import within
+from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import RESTING, Run, RunStep
 from aiodashassist.core.operations import Operation
@@ -124,6 +125,9 @@ class Runs:
         with the answer to them DashScope's stream goes on live. All that the run said is handed
         out, also what was said before. Only `Timeouts.total` bounds how long a run may take.
 
+        Two streams that attach to one waiting run both call its tools; the service takes the
+        outputs of one, and refuses the other's.
+
         Args:
             thread_id: its thread.
             run_id: the run.
@@ -160,7 +164,10 @@ class Runs:
 
         Raises:
             TotalTimeout: it did not rest in time; it goes on by itself.
+            InvalidArgument: an id that cannot be one, or a time that is none.
         """
+        if timeout is not None:
+            checks.between("timeout", timeout, "[0, inf]")
         limit = self._session.config.timeouts.total if timeout is None else timeout
         try:
             async with within(limit, TotalTimeout, "the run did not rest within"):

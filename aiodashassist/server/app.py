@@ -18,7 +18,7 @@ from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Refusal, Service
 from aiodashassist.server.desk import Desk, Streamed
 from aiodashassist.server.disk import Disk
-from aiodashassist.server.forms import read_form
+from aiodashassist.server.forms import patiently, read_form
 
 __all__ = ("make_app",)
 
@@ -124,10 +124,11 @@ async def _whole(request: web.Request) -> bytes:
     if (request.content_length or 0) > MAX_BODY:
         raise Refusal("too_large")
     try:
-        return await request.read()
+        return await patiently(request.read())
     except web.HTTPRequestEntityTooLarge:
         raise Refusal("too_large") from None
     except web.RequestPayloadError:
+        request.content.feed_eof()  # else aiohttp reads on, and logs the same error as its own
         raise Refusal("invalid") from None
 
 

@@ -1,8 +1,9 @@
 """Forms with files, read from a request piece by piece: the files go to the disk as they come."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, MultipartReader, web
@@ -12,8 +13,11 @@ from aiodashassist.core.files import Form, Upload
 from aiodashassist.core.provider import Refusal
 from aiodashassist.server.disk import Disk
 
-__all__ = ("read_form",)
+__all__ = ("patiently", "read_form")
 
+T = TypeVar("T")
+
+PATIENCE = 60.0  # seconds for a piece; a broken chunk is not told, the body then just stops
 PIECE = 64 * 1024  # bytes read at a time
 MAX_FIELD = 64 * 1024  # bytes of a text field
 MAX_PARTS = 100
@@ -35,7 +39,7 @@ async def read_form(request: web.Request, disk: Disk) -> Form:
     fields: list[tuple[str, str]] = []
     files: list[tuple[str, Upload]] = []
     try:
-        async for found in parts:
+        while (found := await patiently(parts.next())) is not None:
             part = _checked(found, len(fields) + len(files))
             name, filename = _names(part)
             if filename is None:
@@ -48,6 +52,19 @@ async def read_form(request: web.Request, disk: Disk) -> Form:
             raise Refusal("invalid") from error
         raise
     return Form(fields=tuple(fields), files=tuple(files))
+
+
+async def patiently(reading: Coroutine[Any, Any, T]) -> T:
+    """What a client has still to send.
+
+    Raises:
+        Refusal: it was silent for too long.
+    """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await reading
+    except TimeoutError:
+        raise Refusal("invalid", f"Nothing more of the body came for {PATIENCE:g} s.") from None
 
 
 class _Part(BodyPartReader):
@@ -101,7 +118,7 @@ def _names(part: BodyPartReader) -> tuple[str, str | None]:
 
 
 async def _pieces(part: BodyPartReader) -> AsyncIterator[bytes]:
-    while piece := await part.read_chunk(PIECE):
+    while piece := await patiently(part.read_chunk(PIECE)):
         yield piece
 
 

@@ -152,3 +152,11 @@ def test_a_header_that_cannot_be_sent_is_refused(value: Any) -> None:
         headers({**value, "Secret": "hush"})
     assert repr(next(iter(value))) in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_does_not_have_is_refused(value: float) -> None:
+    """NaN and infinity would be sent as null, in silence."""
+    with pytest.raises(InvalidArgument, match="metadata"):
+        metadata({"a": value})
+    metadata({"a": 1.5})

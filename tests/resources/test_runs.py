@@ -532,6 +532,14 @@ async def test_waiting_needs_ids(ids: tuple[str, str]) -> None:
             await client.threads.runs.wait(*ids)
 
 
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "5", True])
+async def test_a_time_that_is_none_is_refused(timeout: Any) -> None:
+    """What cannot be waited for is InvalidArgument before anything is sent."""
+    async with DashScope("sk-x") as client:
+        with pytest.raises(InvalidArgument, match="timeout"):
+            await client.threads.runs.wait("t", "r", timeout=timeout)
+
+
 @pytest.mark.parametrize("after", [0, 0.1, 30])
 def test_waiting_can_be_cancelled(after: float) -> None:
     """At once, in the middle of a look or of a pause; the client goes on."""

@@ -3,6 +3,8 @@
 import asyncio
 import io
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -41,6 +43,16 @@ async def asked(
         ("GET", "/assistants?order=up", None, "Order must be 'asc' or 'desc'"),
         ("GET", "/assistants/a", None, "The specified assistant has been deleted or does not"),
         ("GET", "/threads/t", None, "The specified thread has been deleted or does not exist."),
+        ("GET", "/files/f", None, "The specified file has been deleted or does not exist."),
+        ("DELETE", "/files/f", None, "The specified file has been deleted or does not exist."),
+        ("GET", "/files?page_size=0", None, "Required parameter(s) invalid: page_size"),
+        ("GET", "/files?page_size=101", None, "Required parameter(s) invalid: page_size"),
+        ("GET", "/files?page_no=0", None, "Required parameter(s) invalid: page_no"),
+        ("GET", "/files?page_no=-1", None, "Required parameter(s) invalid: page_no"),
+        ("POST", "/files", {}, "Required body invalid"),
+        ("POST", "/files/f", {}, "Request method 'POST' is not supported."),
+        ("POST", "/assistants/a/files", {}, "Required body invalid"),
+        ("POST", "/assistants/a/files", {"file_id": ""}, "file_id must be a non-empty string"),
     ],
 )
 async def test_a_request_that_cannot_be_served_has_the_documented_error(
@@ -114,6 +126,12 @@ async def test_workspaces_are_isolated(server: LocalServer) -> None:
             await two.assistants.retrieve(made.id)
         with pytest.raises(NotFound):
             await two.threads.runs.create(thread.id, assistant_id=made.id)
+        file = await one.files.create(b"x")
+        assert (await two.files.list()).data == ()
+        for call in (two.files.retrieve, two.files.delete):
+            with pytest.raises(NotFound):
+                await call(file.id)
+        assert (await one.files.retrieve(file.id)).bytes == 1
 
 
 async def test_a_body_beyond_the_limit_is_refused(server: LocalServer) -> None:
@@ -202,3 +220,32 @@ async def test_a_client_that_resets_its_connection_is_no_fault(
             await asyncio.sleep(0)
 
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_form_that_means_nothing_is_not_kept(
+    server: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file under a wrong name is written while it comes, and removed when it is refused."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    form = aiohttp.FormData()
+    form.add_field("document", io.BytesIO(b"abc"), filename="a.txt")
+    async with (
+        aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as http,
+        http.post(server.dashscope_url + "/files", data=form) as answer,
+    ):
+        assert (answer.status, (await answer.json())["code"]) == (400, "InvalidParameter")
+
+    assert files_below(tmp_path) == []
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in all folders below."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_a_file_may_be_larger_than_a_body(server: LocalServer, client: DashScope) -> None:
+    """The limit of 16 MiB is for JSON; a file is read piece by piece."""
+    size = 17 * 1024 * 1024
+    made = await client.files.create(bytes(size))
+
+    assert (await client.files.retrieve(made.id)).bytes == size

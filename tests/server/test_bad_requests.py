@@ -468,7 +468,7 @@ async def test_a_body_that_stops_is_not_waited_for_without_limit(
     server: LocalServer, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that stays but sends no more, or nothing that can be read, is refused."""
-    monkeypatch.setattr("aiodashassist.server.app.PATIENCE", 0.1)
+    monkeypatch.setattr("aiodashassist.server.forms.PATIENCE", 0.1)
     check_refusal(await told(server, *BROKEN[name]))
     monkeypatch.undo()
     await check_alive(server)

@@ -118,3 +118,34 @@ async def test_nothing_is_made_on_what_is_not_there(
         await threads.runs.steps.retrieve(result.thread_id or "", result.run.id, "nobody")
     with pytest.raises(APIError, match="message has been deleted"):
         await threads.messages.retrieve(thread.id, "nobody")
+
+
+async def test_an_assistant_has_the_files_it_was_made_with(client: DashScope) -> None:
+    """`file_ids` and the list of attached files are one and the same, whichever is changed."""
+    files = client.assistants.files
+    made = await client.assistants.create(model="m", file_ids=["f1", "f2", "f1"])
+    assert [file.id async for file in files.list(made.id, order="asc")] == ["f1", "f2"]
+    first = await files.retrieve(made.id, "f2")
+
+    await client.assistants.update(made.id, file_ids=["f2", "f3"])
+    assert [file.id async for file in files.list(made.id, order="asc")] == ["f2", "f3"]
+    assert (await files.retrieve(made.id, "f2")).created_at == first.created_at
+    await client.assistants.update(made.id, name="other")
+    assert [file.id async for file in files.list(made.id, order="asc")] == ["f2", "f3"]
+    await files.delete(made.id, "f2")
+    assert (await client.assistants.retrieve(made.id)).file_ids == ("f3",)
+    await client.assistants.delete(made.id)
+    with pytest.raises(NotFound, match="assistant has"):
+        await files.list(made.id)
+
+
+async def test_a_thread_takes_the_files_of_its_messages_with_it(client: DashScope) -> None:
+    """What was attached to a message is gone with the thread."""
+    thread = await client.threads.create(messages=[{"content": "x", "file_ids": ["f"]}])
+    (message,) = (await client.threads.messages.list(thread.id)).data
+    files = client.threads.messages.files
+    assert (await files.retrieve(thread.id, message.id, "f")).message_id == message.id
+
+    await client.threads.delete(thread.id)
+    with pytest.raises(NotFound):
+        await files.retrieve(thread.id, message.id, "f")

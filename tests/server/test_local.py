@@ -1,5 +1,8 @@
 """Starting and stopping the local server."""
 
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from aiodashassist import DashScope
@@ -51,3 +54,21 @@ async def test_a_client_takes_options() -> None:
         made = await client.assistants.create(model="m")
         async with server.client(DashScope) as other:
             assert made.id not in [item.id async for item in other.assistants.list()]
+
+
+async def test_its_files_are_gone_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie in a folder of their own, made for the first and removed with the last."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with LocalServer() as server, server.client(DashScope) as client:
+        assert below(tmp_path) == []
+        await client.files.create(b"abc")
+        assert len(below(tmp_path)) == 2
+
+    assert below(tmp_path) == []
+
+
+def below(folder: Path) -> list[Path]:
+    """Files and folders."""
+    return list(folder.rglob("*"))

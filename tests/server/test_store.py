@@ -2,7 +2,8 @@
 
 import pytest
 
-from aiodashassist.core.models import Message, Run, RunStep, Thread
+from aiodashassist.core.files import AssistantFile, File, MessageFile
+from aiodashassist.core.models import Assistant, Message, Run, RunStep, Thread
 from aiodashassist.core.params import ListParams
 from aiodashassist.core.provider import Refusal
 from aiodashassist.server.store import Store
@@ -97,3 +98,30 @@ def test_a_cursor_that_is_no_object_of_the_list_is_missing(cursor: str) -> None:
     """A foreign cursor is refused rather than taken for the beginning."""
     with pytest.raises(Refusal):
         ids(filled(1), **{cursor: "nobody"})
+
+
+def test_attachments_go_with_what_they_are_attached_to() -> None:
+    """An assistant's and a message's files go with them; the file itself stays."""
+    store = filled(1)
+    store.put("w", File(id="f"))
+    store.put("w", Assistant(id="a"))
+    store.put("w", AssistantFile(id="f"), "a")
+    store.put("w", Message(id="m"), "t0")
+    store.put("w", MessageFile(id="f"), "m")
+    store.delete("w", Assistant, "a")
+    store.delete("w", Thread, "t0")
+
+    assert store.all("w", AssistantFile, "a") == ()
+    assert store.all("w", MessageFile, "m") == ()
+    assert store.get("w", File, "f").id == "f"
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject"),
+    [(File, "file"), (AssistantFile, "assistant file"), (MessageFile, "message file")],
+)
+def test_a_missing_file_is_told_by_its_kind(kind: type[File], subject: str) -> None:
+    """Each wire has words of its own for each."""
+    with pytest.raises(Refusal) as caught:
+        Store().get("w", kind, "f", "parent")
+    assert (caught.value.kind, caught.value.subject) == ("missing", subject)

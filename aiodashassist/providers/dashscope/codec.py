@@ -122,7 +122,9 @@ def read_tools(value: object) -> tuple[Tool, ...]:
 
 
 def _tool(item: Mapping[str, Any]) -> Tool:
-    kind: Any = {"function": FunctionTool, "rag": RagTool}.get(str(item.get("type")), PluginTool)
+    given = item.get("type")
+    named = given if isinstance(given, str) else ""
+    kind: Any = {"function": FunctionTool, "rag": RagTool}.get(named, PluginTool)
     plain = {key: _plain(v) if isinstance(v, Mapping) else v for key, v in _plain(item).items()}
     known = kind is not PluginTool or plain.keys() <= {"type", "description", "auth"}
     try:

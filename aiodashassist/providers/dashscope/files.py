@@ -118,7 +118,8 @@ def decode(operation: Operation[Any], body: object) -> Any:
     if isinstance(operation, CreateFiles):
         return replace(_uploads(data), request_id=request_id)
     if isinstance(operation, ListFiles):
-        return replace(_page(data), request_id=request_id)
+        asked = operation.page.get("page_no") or 1
+        return replace(_page(data, asked), request_id=request_id)
     return replace(_file(data), request_id=request_id)
 
 
@@ -188,13 +189,13 @@ def _uploads(data: Mapping[str, Any]) -> Uploads:
     return Uploads(files=files, failed=failed_of({"data": data}))
 
 
-def _page(data: Mapping[str, Any]) -> Page[File]:
+def _page(data: Mapping[str, Any], asked: int) -> Page[File]:
     """A page; whether there are more the total tells, and where there is none, a full page."""
     files = tuple(_file(item) for item in codec.each(data.get("files") or ()))
     numbers = {name: data.get(name) for name in ("page_no", "total")}
     page: Page[File] = codec.model(Page, numbers)
     size = data.get("page_size")
-    number = page.page_no or 1
+    number = page.page_no or asked
     size = size if isinstance(size, int) and size > 0 else len(files)
     more = len(files) >= size if page.total is None else number * size < page.total
     return replace(

@@ -50,6 +50,8 @@ def base_url(region: str, workspace: str | None) -> str:
         raise ConfigError(f"unknown region {region!r}; known: {known}")
     if not workspace:
         raise ConfigError(f"the host of region {region!r} needs a workspace")
+    if not re.fullmatch(r"[A-Za-z0-9-]+", workspace):  # anything else would name another host
+        raise ConfigError(f"the host of region {region!r} cannot carry this workspace in its name")
     return f"https://{workspace}.{region}.maas.aliyuncs.com/api/v1"
 
 

@@ -88,6 +88,8 @@ class DashScopeService:
             return kind(**ids, page=_page(query))
         if kind is ops.ListFiles:
             return files.read_query(query)
+        if kind is ops.CreateFiles:
+            raise Refusal("invalid")  # no form
         try:
             return kind(**ids, **_fields(kind, _json(body)))
         except InvalidArgument as error:

@@ -366,7 +366,8 @@ def test_whether_there_is_more_the_total_tells(count: int, numbers: Any, more: b
 
 
 def test_a_page_without_a_number_is_the_first() -> None:
-    """A missing or null list is an empty one."""
+    """A missing or null list is an empty one; a page without a number is the one asked for."""
+    assert read(ListFiles(page={"page_no": 3}), {"files": [{"file_id": "f"}]}).page_no == 3
     assert listed(1).page_no == 1
     for nothing in ({}, {"files": None}, {"files": [], "total": 0}):
         page = read(LIST, nothing)

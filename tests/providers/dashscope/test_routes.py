@@ -567,6 +567,13 @@ def listed(**page: Any) -> Operation[Any]:
         (assistant(metadata={"k" * 65: ""}), "metadata"),
         (assistant(metadata={"k": "v" * 513}), "metadata"),
         (assistant(metadata=[]), "metadata"),
+        (run(truncation_strategy="last_messages"), "truncation_strategy must be an object"),
+        (run(truncation_strategy={"last_messages": 5}), "truncation_strategy.type"),
+        (run(truncation_strategy={"type": "auto"}), "truncation_strategy.type"),
+        (
+            run(truncation_strategy={"type": "last_messages", "last_messages": 0}),
+            "truncation_strategy.last_messages",
+        ),
         (run(temperature=2), "temperature"),
         (run(metadata=MANY), "metadata"),
         (run(assistant_id=""), "assistant_id"),
@@ -602,6 +609,9 @@ def test_a_value_beyond_its_limit_is_refused(operation: Operation[Any], field: s
         numbered(page_size=1, page_no=1),
         numbered(page_size=100, page_no=10**6),
         listed(page_size=100, order="desc", after=""),
+        run(truncation_strategy={"type": "last_messages"}),
+        run(truncation_strategy={"type": "last_messages", "last_messages": None}),
+        run(truncation_strategy=TruncationStrategy(last_messages=1)),
         assistant(temperature=0, top_p=1, top_k=0, max_tokens=1),
         assistant(temperature=1.999, top_p=0.001, top_k=10**6, max_tokens=10**9),
         assistant(metadata=dict(list(MANY.items())[:16])),
@@ -653,6 +663,8 @@ def test_a_region_has_its_host(region: str, workspace: str | None, url: str) -> 
         ("", None, "unknown region"),
         ("us-east-1", None, "needs a workspace"),
         ("us-east-1", "", "needs a workspace"),
+        ("us-east-1", "evil.example/#", "cannot carry this workspace"),
+        ("us-east-1", "a.b", "cannot carry this workspace"),
     ],
 )
 def test_a_region_without_a_host_is_a_config_error(

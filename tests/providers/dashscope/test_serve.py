@@ -732,3 +732,10 @@ def test_any_request_is_an_operation_or_a_refusal(
         assert status == 400
     else:
         assert type(operation) in routes.ROUTES
+
+
+def test_an_upload_that_is_no_form_is_refused() -> None:
+    """The files of an upload are in a form; a body of bytes is none."""
+    with pytest.raises(Refusal) as caught:
+        SERVICE.parse("POST", "/files", {}, b"{}")
+    assert caught.value.kind == "invalid"

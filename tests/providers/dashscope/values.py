@@ -290,8 +290,11 @@ def results(operation: type[Operation[Any]]) -> st.SearchStrategy[Any]:
         return file_pages
     if operation is ops.DeleteFile:
         return st.just(Deleted(id=DELETED_FILE, object="file.deleted"))
-    enveloped = {File: files, Uploads: uploads}
-    items = enveloped.get(operation.result) or OBJECTS[operation.result]
+    if operation is ops.CreateFiles:
+        return uploads
+    if operation is ops.RetrieveFile:
+        return files
+    items = OBJECTS[operation.result]
     return pages(items) if issubclass(operation, ListOperation) else items
 
 
