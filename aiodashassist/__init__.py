@@ -111,7 +111,7 @@ from aiodashassist.errors import (
     UnsupportedOperation,
     UnsupportedParameter,
 )
-from aiodashassist.handler import ToolContext
+from aiodashassist.handler import Approve, ToolContext
 from aiodashassist.hooks import CallInfo
 from aiodashassist.pages import Paginator
 from aiodashassist.stream import RunStream
@@ -120,7 +120,7 @@ from aiodashassist.tools import Toolset, tool
 __version__ = "0.1.0"
 
 __all__ = (
-    "APIError", "AssistError", "Assistant", "AssistantFile", "AssistantParams",
+    "APIError", "Approve", "AssistError", "Assistant", "AssistantFile", "AssistantParams",
     "AuthenticationError", "BadRequest", "CallInfo", "Client", "ConfigError", "Conflict",
     "ConnectError", "Content", "DashScope", "DecodeError", "Deleted", "ErrorEvent", "Event",
     "Extras", "File", "FileContent", "FileListParams", "FileParams", "FirstEventTimeout",

@@ -17,6 +17,7 @@ from aiodashassist import (
     StepEvent,
     ThreadEvent,
     ToolFinished,
+    ToolProgress,
     ToolStarted,
     tool,
 )
@@ -88,6 +89,8 @@ def _line(event: Event) -> tuple[str, str]:  # noqa: PLR0911 (one a kind)
             return "green", repr(text) if text else "(end)"
         case ToolStarted(call=call):
             return "yellow", f"{call.name} {call.arguments}"
+        case ToolProgress(call=call, data=data):
+            return "yellow", f"{call.name}: {data}"
         case ToolFinished(call=call, output=output, duration=duration):
             return "yellow", f"{call.name} -> {output.output} ({duration:.2f} s)"
         case RunEvent(run=run):

@@ -15,6 +15,8 @@ from aiodashassist import (
     MessageDelta,
     Thread,
     ThreadEvent,
+    ToolCall,
+    ToolProgress,
     UnknownEvent,
 )
 from aiodashassist.cli import run
@@ -130,6 +132,7 @@ async def test_the_demo_runs_in_process(capsys: pytest.CaptureFixture[str]) -> N
         (ThreadEvent(thread=Thread(id="thread_1")), "thread_1"),
         (ErrorEvent(code="c", message="m"), "c: m"),
         (UnknownEvent(name="x"), ""),
+        (ToolProgress(call=ToolCall(type="t"), data=0.5), "t: 0.5"),
         (MessageDelta(message_id="m", text="", content=(Content(),)), "(end)"),
     ],
 )

@@ -222,7 +222,8 @@ FOREIGN: dict[Any, frozenset[str]] = {
     Run: frozenset({"thought_instructions", "chat_instructions", "final_answer", "log_id"}),
 }
 """Fields that only the other API has."""
-ALIASES = {"create_at": "created_at", "from": "from_"}
+ALIASES = {"create_at": "created_at", "from": "from_", "his_more": "has_more"}
+"""Words of the documents' tables, and one that Python has taken (§7.2)."""
 NESTED: dict[str, Callable[[Any], Any]] = {
     "tools": read_tools,
     "content": read_contents,

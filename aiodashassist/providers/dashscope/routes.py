@@ -206,6 +206,7 @@ def _query(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 NEEDS: dict[type[Operation[Any]], str] = {
+    ops.CreateAssistant: "model",
     ops.CreateMessage: "content",
     ops.CreateRun: "assistant_id",
     ops.CreateThreadAndRun: "assistant_id",
