@@ -116,8 +116,12 @@ class Round:
         return running
 
     async def _answer(self, index: int, job: Job) -> None:
+        text: str | None
+        error: BaseException | None
         try:
             text, error = await self._outcome(job)
+        except GeneratorExit as given:  # a future that gives it closes the coroutines beneath
+            text, error = job.told(given), given
         finally:
             job.end()
         self._jobs.pop(index)
@@ -132,7 +136,7 @@ class Round:
         """The output's text and, where it is an error, what went wrong; no text for a pause."""
         try:
             return written(await job.run(self._seats)), None
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # whatever a tool raises, the run goes on
             if self._cancelled and isinstance(error, asyncio.CancelledError):

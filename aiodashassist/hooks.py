@@ -1,6 +1,5 @@
 """What a client tells of its requests: to be counted, timed and logged by whoever runs it."""
 
-import inspect
 import logging
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from aiodashassist.core.provider import Request
 from aiodashassist.errors import ConfigError
+from aiodashassist.handler import is_async
 
 __all__ = ("CallInfo", "Hook", "Telling", "check_hook")
 
@@ -49,14 +49,9 @@ def check_hook(name: str, hook: Hook | None) -> Hook | None:
     Raises:
         ConfigError: it is no function, or an async one, whose result nobody would wait for.
     """
-    if hook is not None and (not callable(hook) or _is_async(hook)):
-        raise ConfigError(f"{name} must be a plain function, not an async one")
+    if hook is not None and (not callable(hook) or is_async(hook)):
+        raise ConfigError(f"{name} must be a plain function (not an async one)")
     return hook
-
-
-def _is_async(hook: Hook) -> bool:
-    called = getattr(hook, "__call__", None)  # noqa: B004 (an object with an async __call__)
-    return inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(called)
 
 
 class Telling:

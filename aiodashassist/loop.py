@@ -86,6 +86,7 @@ class RunLoop:
         self._round: Round | None = None  # at work, or its outputs are on their way
         self._paused: Round | None = None  # the user has calls of it to answer
         self._submitted: Round | None = None  # the user's answers are on their way
+        self._undelivered: Round | None = None  # its outputs have not arrived yet
         self._reading: asyncio.Task[Event | None] | None = None
         self._posting: asyncio.Task[Feed | None] | None = None
         self._leave_at: float | None = None  # when a stream that has said all is left
@@ -99,8 +100,9 @@ class RunLoop:
 
     @property
     def completed_outputs(self) -> tuple[ToolOutput, ...]:
-        """What the other calls of that round gave, by `call_id`."""
-        return self._paused.completed if self._paused is not None else ()
+        """What the other calls of that round gave, by `call_id`; of one not delivered, all."""
+        round_ = self._paused or self._undelivered
+        return round_.completed if round_ is not None else ()
 
     @property
     def at_rest(self) -> bool:
@@ -162,7 +164,7 @@ class RunLoop:
         self._drop_round()
         if action is not None:
             self.machine.answered()
-        self._paused, self._ended = None, False
+        self._paused, self._undelivered, self._ended = None, None, False
         if self._exchange.reopens:
             if self._feed is not None:
                 self._feed.close()
@@ -252,12 +254,14 @@ class RunLoop:
         action = self.machine.next_action()
         if isinstance(action, Finished) or (action is None and round_.pending):
             self._drop_round()  # the run ended, or went on, without waiting for them
+            self._undelivered = None
             return None
         if round_.finished and self._posting is None:
             return await self._settle(round_)
         if self._posting is not None and self._posting.done():
             self._round = None
             await self._delivered()
+            self._undelivered = None
             return None
         waits: set[asyncio.Future[Any]] = {self._posting or round_.news()}
         if self._feed is not None:
@@ -276,6 +280,7 @@ class RunLoop:
             return await self._last_words(ended=False)
         if not round_.pending:
             self.machine.answered()
+            self._undelivered = round_
             self._posting = self._post(round_.outputs())
         elif self._reading is not None and self._reading.done():
             return await self._read_beside()

@@ -28,7 +28,7 @@ class Paginator(Generic[T]):
     Args:
         fetch: asks for one page.
         params: how the list is read.
-        max_items: how many items at most; None gives all.
+        max_items: how many items at most, when iterated; None gives all.
 
     Raises:
         InvalidArgument: `max_items` is no whole number, or below 0.
@@ -52,6 +52,7 @@ class Paginator(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         params: Mapping[str, Any] | None = self._params
         left, seen = self._max_items, None
+        asked: set[str] = set()  # cursors
         while params is not None and left != 0:
             page = await self._fetch(params)
             first = page.data[0].id if page.data else None
@@ -65,6 +66,10 @@ class Paginator(Generic[T]):
                     left -= 1
                 yield item
             params = self._following(params, page)
+            cursor = params.get("before") or params.get("after") if params is not None else None
+            if cursor in asked:
+                raise RemoteProtocolError("the list does not go on: it goes round in a circle")
+            asked.add(cursor or "")
 
     def _following(self, params: Mapping[str, Any], page: Page[T]) -> Mapping[str, Any] | None:
         if not page.has_more or not page.data:

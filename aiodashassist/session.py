@@ -5,8 +5,9 @@ clock but the stream's is here, and the key is put on a request here, just befor
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
@@ -18,7 +19,6 @@ from yarl import URL
 
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
-from aiodashassist.core.files import Upload
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Request, Response
 from aiodashassist.duties import Duties
@@ -26,7 +26,6 @@ from aiodashassist.errors import (
     AssistError,
     ConnectError,
     FirstEventTimeout,
-    InvalidArgument,
     LocalProtocolError,
     RemoteProtocolError,
     RequestTimeout,
@@ -38,6 +37,7 @@ from aiodashassist.errors import (
     UnsupportedOperation,
 )
 from aiodashassist.hooks import Telling
+from aiodashassist.uploads import Outgoing
 
 __all__ = ("Body", "HttpSession", "Pool", "Session")
 
@@ -48,7 +48,10 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
 LARGE = 1 << 20  # bytes
+SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
+NO_HEADERS: Mapping[str, str] = {}
+KEYED = "authorization"
 SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
@@ -70,6 +73,22 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             connection = await super().connect(req, traces, timeout)
         return connection
+
+    def _release(self, key: Any, protocol: Any, **options: Any) -> None:
+        """Give a connection back; one that was left in the middle of a body is dropped at once.
+
+        To close it would be to wait, perhaps for ever, until the service takes the rest.
+        """
+        transport = protocol.transport
+        if options.get("should_close") and transport and transport.get_write_buffer_size():
+            transport.abort()
+        super()._release(key, protocol, **options)
+
+    def _close(self, **options: Any) -> Any:
+        for protocol in list(self._acquired):  # in use, and nobody waits for the answers any more
+            if protocol.transport is not None:
+                protocol.transport.abort()
+        return super()._close(**options)
 
 
 class Pool:
@@ -136,6 +155,7 @@ class Body:
         Raises:
             StreamInterrupted: the connection broke.
         """
+        before = sys.exception()
         try:
             return await self._response.content.readany()
         except FOREIGN as error:
@@ -143,6 +163,7 @@ class Body:
                 return arrived
             broken = StreamInterrupted(f"the stream broke: {_words(error)}")
             broken.__cause__ = _harmless(error)
+            _bare(broken, before)
         raise broken
 
     def close(self) -> None:
@@ -160,20 +181,14 @@ class Body:
 
 
 class _FilePart(aiohttp.Payload):
-    """One file of a form, read as fast as the service takes it.
+    """One file of a form, as aiohttp sends it."""
 
-    Attributes:
-        failure: why it could not be sent, where that was not the connection's fault.
-    """
-
-    def __init__(self, name: str, upload: Upload, patience: float | None) -> None:
-        super().__init__(upload, filename=upload.filename)
+    def __init__(self, name: str, file: Outgoing, sent: Callable[[], None]) -> None:
+        super().__init__(file, filename=file.upload.filename)
         self.name = name
-        self.upload = upload
-        self.failure: Exception | None = None
-        self._size = upload.size
-        self._patience = patience
-        self._broken = False  # the connection
+        self.file = file
+        self._size = file.upload.size
+        self._sent = sent
 
     def set_content_disposition(
         self,
@@ -193,34 +208,8 @@ class _FilePart(aiohttp.Payload):
 
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
         """Send it."""
-        try:
-            async with aclosing(self.upload.content()) as pieces:
-                await self._send(pieces, writer)
-        except Exception as error:
-            if not self._broken:
-                self.failure = error
-            raise
-
-    async def _pass_on(self, piece: bytes, writer: aiohttp.abc.AbstractStreamWriter) -> None:
-        try:
-            await writer.write(piece)
-        except (aiohttp.ClientError, OSError):
-            self._broken = True
-            raise
-
-    async def _send(
-        self, pieces: AsyncIterator[bytes], writer: aiohttp.abc.AbstractStreamWriter
-    ) -> None:
-        size, sent = self._size, 0
-        async for piece in pieces:
-            sent += len(piece)
-            if size is not None and sent > size:
-                break
-            words = "the service took nothing of the upload for"
-            async with within(self._patience, RequestTimeout, words):
-                await self._pass_on(piece, writer)
-        if size is not None and sent != size:
-            raise InvalidArgument(f"{self.upload.filename} changed while it was sent")
+        await self.file.send(writer.write)
+        self._sent()
 
 
 class Session:
@@ -250,6 +239,7 @@ class Session:
             AssistError: every failure is one of ours.
         """
         self._check_supported(operation)
+        before = sys.exception()
         request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(
@@ -264,7 +254,8 @@ class Session:
                 told.request_id = getattr(result, "request_id", None)
                 return result
         except AssistError as error:
-            self._located(error, operation)
+            _bare(error, before)
+            self._located(error, operation, request.headers)
             raise
 
     async def open(self, operation: Operation[Any]) -> Body:
@@ -273,6 +264,7 @@ class Session:
         Raises:
             AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
         """
+        before = sys.exception()
         request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
@@ -288,7 +280,8 @@ class Session:
                     response.close()
                     raise
         except AssistError as error:
-            self._located(error, operation)
+            _bare(error, before)
+            self._located(error, operation, request.headers)
             raise
         return Body(response, asyncio.get_running_loop().time() - began)
 
@@ -313,18 +306,28 @@ class Session:
         self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
     ) -> Response:
         # aiohttp's own timer does not go on after an interim answer such as 100.
-        async with within(_patience(request, clocks), RequestTimeout, "no answer began within"):
-            response = await self._send(request, clocks, told)
+        answer = asyncio.timeout(_patience(request, clocks))
+        try:
+            async with answer:
+                response = await self._send(request, clocks, told, answer)
+        except TimeoutError as error:
+            if not answer.expired():
+                raise
+            raise RequestTimeout("no answer began within Timeouts.read") from error
         try:
             return await self._read(response)
         finally:
             response.release()
 
     async def _send(
-        self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
+        self,
+        request: Request,
+        clocks: aiohttp.ClientTimeout,
+        told: Telling,
+        answer: asyncio.Timeout | None = None,
     ) -> aiohttp.ClientResponse:
         config = self.config
-        parts = self._parts(request)
+        parts = self._parts(request, answer)
         http = self.pool.http()
         failure = None
         try:
@@ -341,7 +344,7 @@ class Session:
                 raise_for_status=False,
             )
         except FOREIGN as error:
-            failure = next((part.failure for part in parts if part.failure), None)
+            failure = next((part.file.failure for part in parts if part.file.failure), None)
             failure = failure or _translated(error, clocks)
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
@@ -362,15 +365,25 @@ class Session:
         config = self.config
         headers = CIMultiDict({"User-Agent": USER_AGENT})
         headers.update(self.provider.headers(config.key, config.workspace))
-        if request.body is None:  # a form names its own
+        if request.body is None:
             headers.popall("Content-Type", None)
         headers.update(config.headers)
         headers.update(request.headers)
+        if request.form is not None:  # its boundary stands there
+            headers.popall("Content-Type", None)
         return headers
 
-    def _parts(self, request: Request) -> "list[_FilePart]":
+    def _parts(self, request: Request, answer: asyncio.Timeout | None) -> list[_FilePart]:
+        """The files of a form; when one is sent, the clock of the answer begins."""
         files = request.form.files if request.form is not None else ()
-        return [_FilePart(name, upload, self.config.timeouts.read) for name, upload in files]
+        read = self.config.timeouts.read
+
+        def sent() -> None:
+            if read is not None and answer is not None:
+                with suppress(RuntimeError):  # the answer came before all was sent
+                    answer.reschedule(asyncio.get_running_loop().time() + read)
+
+        return [_FilePart(name, Outgoing(upload, read), sent) for name, upload in files]
 
     async def _read(self, response: aiohttp.ClientResponse) -> Response:
         """A whole answer, bounded; one that says it is larger is not read at all."""
@@ -405,13 +418,25 @@ class Session:
             raise told.located(request_id=error.request_id) from error
         raise error
 
-    def scrub(self, error: AssistError) -> None:
-        """Take the key out of an error, should the service have quoted it."""
-        if len(self.config.key) >= SECRET:
-            error.forget(self.config.key)
+    def scrub(self, error: AssistError, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        """Take the key out of an error, should the service have quoted it.
 
-    def _located(self, error: AssistError, operation: Operation[Any]) -> None:
-        self.scrub(error)
+        Also the one that stands in a header of the user's own.
+        """
+        given = (*self.config.headers.items(), *headers.items())
+        own = [
+            value.rpartition(" ")[2]
+            for name, value in given
+            if isinstance(value, str) and str(name).lower() == KEYED
+        ]
+        for secret in (self.config.key, *own):
+            if len(secret) >= SECRET:
+                error.forget(secret)
+
+    def _located(
+        self, error: AssistError, operation: Operation[Any], headers: Mapping[str, str]
+    ) -> None:
+        self.scrub(error, headers)
         error.located(
             run_id=getattr(operation, "run_id", None),
             thread_id=getattr(operation, "thread_id", None),
@@ -455,17 +480,26 @@ def _tell_when_lost(response: aiohttp.ClientResponse) -> None:
 
 
 def _patience(request: Request, clocks: aiohttp.ClientTimeout) -> float | None:
-    """Seconds for a small request to be sent, and its answer to begin."""
-    if request.form is not None or len(request.body or b"") >= LARGE:
-        return None  # how long it takes to be sent is not known
-    if clocks.connect is None or clocks.sock_read is None:
+    """Seconds for a request to be sent and its answer to begin; a form has clocks of its own."""
+    if request.form is not None or clocks.connect is None or clocks.sock_read is None:
         return None
-    return clocks.connect + clocks.sock_read
+    return clocks.connect + clocks.sock_read + len(request.body or b"") / SLOWEST
 
 
 def _harmless(error: Exception) -> Exception | None:
     """The exception, unless it holds the request's headers, and so the key."""
     return None if isinstance(error, aiohttp.ClientResponseError) else error
+
+
+def _bare(error: BaseException, before: BaseException | None) -> None:
+    """Take the frames from all beneath an error: whoever reports local variables has the key there.
+
+    What the caller was handling before is beneath it, too, and the caller's own.
+    """
+    seen = error.__cause__ or error.__context__
+    while seen is not None and seen is not before:
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
 
 
 def _host(location: str) -> str:
@@ -507,7 +541,7 @@ def _data(
     for name, value in request.form.fields:
         form.add_field(name, value)
     for part in parts:
-        form.add_field(part.name, part, filename=part.upload.filename)
+        form.add_field(part.name, part, filename=part.file.upload.filename)
     return form
 
 

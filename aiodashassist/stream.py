@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
-from msgspec import Struct
+from msgspec import Struct, field
 
 from aiodashassist.core.events import Event, MessageDelta
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import CancelRun
+from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.result import RunResult, ending
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
@@ -37,12 +38,14 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
             calls they name, by `call_id` or the wire's id, are not run, and have no events here;
             one that names no call of that round is an error. A run that never asks for calls, such
             as one that has ended, has no use for them.
+        headers: the user's own for the run's creation: a key in them is kept out of errors.
     """
 
     bench: Bench | None = None
     max_rounds: int = 32
     on_exit: Literal["cancel", "leave"] = "cancel"
     outputs: tuple[ToolOutput, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class RunStream:
@@ -144,7 +147,9 @@ class RunStream:
     def completed_outputs(self) -> tuple[ToolOutput, ...]:
         """The outputs of the calls beside the `pending_calls`, each by its call's `call_id`.
 
-        They are not sent yet: `submit` sends them along.
+        They are not sent yet: `submit` sends them along. Where the outputs of a round could not be
+        delivered, and the iteration raised, these are all of them: a later `attach` can be given
+        them, so that no tool runs twice.
         """
         return self._entered.completed_outputs
 
@@ -193,7 +198,7 @@ class RunStream:
         if self._closed:
             raise LocalProtocolError("no calls wait for outputs")
         try:
-            await loop.submit(outputs)
+            await loop.submit(check_outputs("outputs", outputs))
         except AssistError as error:
             self._located(error)
             raise
@@ -271,7 +276,7 @@ class RunStream:
 
     def _located(self, error: AssistError) -> AssistError:
         loop = self._entered
-        self._session.scrub(error)
+        self._session.scrub(error, self._options.headers)
         return error.located(
             run_id=loop.machine.run_id, thread_id=loop.thread_id, text=loop.snapshot.text
         )

@@ -3,7 +3,14 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+)
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -11,10 +18,12 @@ from typing import Any, BinaryIO, TypeAlias
 import anyio
 import anyio.to_thread
 
+from aiodashassist.clocks import within
 from aiodashassist.core.files import Upload
-from aiodashassist.errors import InvalidArgument
+from aiodashassist.errors import InvalidArgument, RequestTimeout
+from aiodashassist.handler import is_async
 
-__all__ = ("Progress", "Source", "upload_of")
+__all__ = ("Outgoing", "Progress", "Source", "upload_of")
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | AsyncIterable[bytes]
 Progress: TypeAlias = Callable[[int, int | None], object]
@@ -22,6 +31,62 @@ Progress: TypeAlias = Callable[[int, int | None], object]
 
 PIECE = 256 * 1024  # bytes read at a time
 UNSENDABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Outgoing:
+    """A file being sent, as fast as the service takes it.
+
+    Attributes:
+        upload: the file.
+        failure: why it could not be sent, where that was not the connection's fault.
+
+    Args:
+        upload: the file.
+        patience: seconds in which the service may take nothing of it; None bears all.
+    """
+
+    def __init__(self, upload: Upload, patience: float | None) -> None:
+        self.upload = upload
+        self.failure: Exception | None = None
+        self._patience = patience
+        self._broken = False  # the connection
+
+    async def send(self, write: Callable[[bytes], Awaitable[None]]) -> None:
+        """Hand over the pieces; what `write` raises is the connection's fault.
+
+        Raises:
+            InvalidArgument: the file is not as long as it was said to be.
+            RequestTimeout: nothing of it was taken for too long.
+            Exception: whatever the caller's iterator or progress function raises.
+        """
+        try:
+            async with aclosing(self.upload.content()) as pieces:
+                await self._send(pieces, write)
+        except Exception as error:
+            if not self._broken:
+                self.failure = error
+            raise
+
+    async def _send(
+        self, pieces: AsyncIterator[bytes], write: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        size, sent = self.upload.size, 0
+        async for piece in pieces:
+            sent += len(piece)
+            if size is not None and sent > size:
+                break
+            words = "the service took nothing of the upload for"
+            async with within(self._patience, RequestTimeout, words):
+                await self._pass_on(piece, write)
+        if size is not None and sent != size:
+            raise InvalidArgument(f"{self.upload.filename} changed while it was sent")
+
+    async def _pass_on(self, piece: bytes, write: Callable[[bytes], Awaitable[None]]) -> None:
+        try:
+            await write(piece)
+        except Exception:
+            self._broken = True
+            raise
 
 
 async def upload_of(source: Source, filename: str | None, progress: Progress | None) -> Upload:
@@ -35,11 +100,13 @@ async def upload_of(source: Source, filename: str | None, progress: Progress | N
     Raises:
         InvalidArgument: nothing that can be read, or a name that cannot be sent.
     """
+    if progress is not None and (not callable(progress) or is_async(progress)):
+        raise InvalidArgument("progress must be a plain function (not an async one)")
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
         return _upload(filename or "file", len(data), lambda: _of_bytes(data), progress)
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
+        path = Path(os.fsdecode(source))
         size = await _size(path)
         return _upload(filename or path.name, size, lambda: _of_file(path), progress)
     if isinstance(source, AsyncIterable):

@@ -74,7 +74,7 @@ class ScriptedSession:
             raise self.error
         return Run(id="run_1")
 
-    def scrub(self, _error: AssistError) -> None:
+    def scrub(self, _error: AssistError, _headers: object) -> None:
         """There is no key here to be taken out."""
 
     @property

@@ -154,6 +154,9 @@ async def test_a_body_that_is_no_thread_is_a_decode_error(name: str) -> None:
 
     assert type(error) is DecodeError
     assert words in str(error)
+    if words == "not JSON":  # whose answer it is can be seen
+        assert "status 200, application/json" in str(error)
+        assert ("it is empty" in str(error)) == (not body)
     assert len(str(error)) < 500
     assert error.thread_id == "thread_1"
 

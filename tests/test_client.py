@@ -7,6 +7,7 @@ import pytest
 
 from aiodashassist import (
     AuthenticationError,
+    CallInfo,
     ConfigError,
     DashScope,
     InvalidArgument,
@@ -183,6 +184,19 @@ async def test_what_cannot_be_asked_leaves_nothing_behind(
         await client.ask(thread_id=thread.id, **given)
 
     assert (await client.threads.messages.list(thread.id)).data == ()
+
+
+@pytest.mark.parametrize("content", [5, ["a"], b"a", None, "", {"type": "text"}])
+async def test_what_is_no_text_leaves_no_thread_behind(server: LocalServer, content: Any) -> None:
+    """It is refused before the new thread is made, by `ask` and by `stream`."""
+    told: list[CallInfo] = []
+    async with server.client(DashScope, on_request=told.append) as client:
+        with pytest.raises(InvalidArgument, match="content"):
+            await client.ask(content, assistant_id="a")
+        with pytest.raises(InvalidArgument, match="content"):
+            client.stream(content, assistant_id="a")
+
+    assert told == []
 
 
 async def test_texts_of_a_class_of_their_own_are_texts(

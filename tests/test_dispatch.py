@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import enum
 import json
@@ -206,6 +207,7 @@ CRASHES: dict[str, Function] = {
     "end of an async iteration": raising(StopAsyncIteration(SECRET)),
     "no Exception": raising(Fatal(SECRET)),
     "end of a generator": raising(GeneratorExit(SECRET)),
+    "end of a generator in a thread": raising_in_a_thread(GeneratorExit(SECRET)),
     "no Exception in a thread": raising_in_a_thread(Fatal(SECRET)),
     "group": raising(ExceptionGroup(SECRET, [ValueError(SECRET)])),
     "group of no Exceptions": raising(BaseExceptionGroup(SECRET, [Fatal(SECRET)])),
@@ -652,6 +654,29 @@ async def test_a_tool_that_swallows_its_cancellation_harms_nobody(
     assert len(round_.outputs()) == 1
 
 
+async def test_a_tool_that_turns_its_cancellation_into_a_generator_s_end_just_ends(
+    threads: WorkerThreads,
+) -> None:
+    """Its task has no exception, which nobody would look at."""
+    started = asyncio.Event()
+    closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def act() -> None:
+        started.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await closing
+
+    round_ = begin([called("act")], Toolset(act), threads)
+    await started.wait()
+    (task,) = round_.cancel()
+    asyncio.get_running_loop().call_soon(closing.set_exception, GeneratorExit(SECRET))
+    await asyncio.wait({task}, timeout=PATIENCE)
+
+    assert task.exception() is None
+    assert [output.output for output in round_.outputs()] == ['{"error":"act failed"}']
+
+
 async def test_a_tool_that_swallows_its_timeout_gives_its_value(threads: WorkerThreads) -> None:
     """A tool that catches the cancellation of its timeout and gives a value has given it."""
 
@@ -784,6 +809,7 @@ async def test_a_refusal_is_what_the_model_reads(
         ({"ok": True}, TypeError),
         (ValueError(SECRET), ValueError),
         (SystemExit(SECRET), SystemExit),
+        (GeneratorExit(SECRET), GeneratorExit),
         (TimeoutError(SECRET), TimeoutError),
     ],
     ids=repr,

@@ -1,5 +1,8 @@
-"""`extra_body`, `extra_headers`, `extra_query`: on every method of every resource, by walking them.
+"""`extra_body`, `extra_headers`, `extra_query`: on the methods of every resource, by walking them.
 
+Three methods have none: `runs.attach`, `runs.wait` and `files.download`. Where a call sends several
+requests (`ask`, `stream`) they are of the one that creates the run, and so they are of a stream on
+a thread of its own (`create_and_stream`); only `assistants.ensure` has them on all of its requests.
 The exact requests are seen by a raw server.
 """
 

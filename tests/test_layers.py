@@ -34,7 +34,7 @@ LAYERS = (
     ),
     ("session", "jobs"),
     ("dispatch",),
-    ("feed", "polling"),
+    ("feed", "polling", "ensure"),
     ("exchange",),
     ("loop",),
     ("stream",),

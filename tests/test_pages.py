@@ -163,6 +163,29 @@ async def test_a_cursor_that_is_not_heeded_is_told() -> None:
         _ = [item async for item in Paginator(fetch, {})]
 
 
+@pytest.mark.parametrize(
+    ("start", "around"),
+    [({}, {None: "b", "b": "a", "a": "b"}), ({"before": "z"}, {"z": "b", "b": "a", "a": "b"})],
+    ids=["after", "before"],
+)
+async def test_a_list_that_goes_round_in_a_circle_is_told(
+    start: ListParams, around: dict[str | None, str]
+) -> None:
+    """Two pages that follow each other would be read for ever: the second time is told."""
+    asked: list[str | None] = []
+
+    async def fetch(params: ListParams) -> Page[Thread]:
+        cursor = params.get("before") or params.get("after")
+        asked.append(cursor)
+        return Page(data=(Thread(id=around[cursor]),), has_more=True)
+
+    threads = aiter(Paginator(fetch, start))
+    assert [(await anext(threads)).id for _ in range(3)] == ["b", "a", "b"]
+    with pytest.raises(RemoteProtocolError, match="goes round in a circle"):
+        await anext(threads)
+    assert asked == [*around]
+
+
 async def test_a_list_can_be_read_again() -> None:
     """Each iteration begins at the beginning; awaiting does not move it."""
     book = Numbered(3, 2)

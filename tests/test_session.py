@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import aiohttp
@@ -925,3 +926,274 @@ async def failure_of_upload(answer: bytes) -> BaseException:
         await writer.drain()
 
     return await upload_failure(handler, b"abc")
+
+
+# --- uploads that nobody waits for any more ---
+
+
+def at_work(client: DashScope) -> list[Any]:
+    """The transports of the connections that are in use."""
+    connector: Any = session_of(client).pool.http().connector
+    return [protocol.transport for protocol in connector._acquired if protocol.transport]
+
+
+async def stalled(client: DashScope) -> list[Any]:
+    """The transports, once one of them holds what the service does not take."""
+    async with asyncio.timeout(10):
+        while not any(transport.get_write_buffer_size() for transport in at_work(client)):
+            await asyncio.sleep(0.001)
+    return [transport.get_extra_info("socket") for transport in at_work(client)]
+
+
+async def assert_closed(sockets: list[Any]) -> None:
+    """Each socket is closed, as soon as the loop has come round."""
+    assert sockets
+    async with asyncio.timeout(10):
+        while any(one.fileno() != -1 for one in sockets):
+            await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("kind", ["path", "bytes", "iterator", "JSON"])
+async def test_closing_the_client_ends_an_upload_that_stalls(large: Path, kind: str) -> None:
+    """It does not wait until the service takes the rest, which may be never."""
+    blocks = (bytes(1 << 20) for _ in range(LARGE >> 20))
+    sources = {"path": large, "bytes": bytes(LARGE), "iterator": pieces(*blocks)}
+    async with sound(), taking(stall) as url:
+        client = made(url, timeouts=Timeouts(read=None, total=None))
+        if kind == "JSON":
+            call = asyncio.create_task(client.threads.messages.create("t", "x" * LARGE))
+        else:
+            call = asyncio.create_task(client.files.create(sources[kind]))  # type: ignore[arg-type]
+        sockets = await stalled(client)
+        async with asyncio.timeout(10):
+            await client.close()
+            with pytest.raises(TransportError):
+                await call
+        await assert_closed(sockets)
+
+
+@pytest.mark.parametrize("kind", ["path", "JSON"])
+@pytest.mark.parametrize("end", ["cancel", "read", "total"])
+async def test_an_upload_that_is_given_up_leaves_no_socket_open(
+    large: Path, end: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while the client stays open: what the service would not take is not kept for it."""
+    monkeypatch.setattr("aiodashassist.session.SLOWEST", 1 << 40)
+    clocks = {"cancel": Timeouts(), "total": Timeouts(total=1), "read": Timeouts(connect=1, read=1)}
+    ends = {"cancel": asyncio.CancelledError, "total": TotalTimeout, "read": RequestTimeout}
+    async with sound(), taking(stall) as url, made(url, timeouts=clocks[end]) as client:
+        if kind == "JSON":
+            call: Any = asyncio.create_task(client.threads.messages.create("t", "x" * LARGE))
+        else:
+            call = asyncio.create_task(client.files.create(large))
+        sockets = await stalled(client)
+        if end == "cancel":
+            call.cancel()
+        with pytest.raises(ends[end]):
+            async with asyncio.timeout(10):
+                await call
+        await assert_closed(sockets)
+        assert at_work(client) == []
+
+
+# --- interim answers ---
+
+INTERIM = ["100 Continue", "103 Early Hints"]
+
+
+def interim(status: str) -> Any:
+    """Answers with what is no answer yet, and then with nothing."""
+    return answering(f"HTTP/1.1 {status}\r\n\r\n".encode())
+
+
+@pytest.mark.parametrize("status", INTERIM)
+@pytest.mark.parametrize("size", [3, 1 << 20, 3 << 20])
+async def test_an_upload_answered_by_an_interim_answer_alone_is_a_request_timeout(
+    status: str, size: int
+) -> None:
+    """The last byte begins the clock of the answer, and an interim one does not stop it."""
+    async with (
+        RawServer(interim(status)) as server,
+        made(server.url, timeouts=Timeouts(read=0.2)) as client,
+    ):
+        with pytest.raises(RequestTimeout):
+            async with asyncio.timeout(10):
+                await client.files.create(bytes(size))
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", INTERIM)
+@pytest.mark.parametrize("size", [3, 1 << 20, 3 << 20])
+async def test_a_body_answered_by_an_interim_answer_alone_is_a_request_timeout(
+    status: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large: a body has the time that it takes at the slowest, and then the answer's."""
+    monkeypatch.setattr("aiodashassist.session.SLOWEST", 1 << 30)
+    async with (
+        RawServer(interim(status)) as server,
+        made(server.url, timeouts=Timeouts(connect=1, read=0.2)) as client,
+    ):
+        with pytest.raises(RequestTimeout):
+            async with asyncio.timeout(10):
+                await client.threads.messages.create("t", "x" * size)
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", INTERIM)
+async def test_an_answer_after_an_interim_one_is_the_answer(status: str) -> None:
+    """Of a small call, a large one and an upload."""
+    first = f"HTTP/1.1 {status}\r\n\r\n".encode()
+    calls: list[tuple[bytes, Callable[[DashScope], Awaitable[Any]]]] = [
+        (THREAD, lambda client: client.threads.update("t", metadata={})),
+        (THREAD, lambda client: client.threads.messages.create("t", "x" * (2 << 20))),
+        (TAKEN, lambda client: client.files.create(bytes(2 << 20))),
+    ]
+    for body, call in calls:
+        async with RawServer(answering(first, whole(body))) as server, made(server.url) as client:
+            assert (await call(client)).id in ("thread_1", "f")
+
+
+# --- headers of the user's own ---
+
+OWN = "tok-of-the-user-0123456789"
+QUOTING = json.dumps(
+    {"code": f"C {OWN}", "message": f"m {KEY} {OWN}", "request_id": f"r {OWN} {KEY}"}
+).encode()
+WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "quoted": (answering(whole(QUOTING, "400 Bad")), {}),
+    "no HTTP": (answering(b"nonsense\r\n\r\n", close=True), {}),
+    "a bad chunk": (answering(head() + b"zzz\r\n", close=True), {}),
+    "half an answer": (answering(head(length=1000) + b"{", close=True), {}),
+    "cut": (answering(close=True), {}),
+    "silent": (silent, {"timeouts": Timeouts(read=0.1, first_event=0.1)}),
+    "late": (silent, {"timeouts": Timeouts(total=0.1, first_event=0.1)}),
+    "interim": (
+        interim(INTERIM[0]),
+        {"timeouts": Timeouts(connect=0.1, read=0.1, first_event=0.1)},
+    ),
+    "a quoting type": (answering(whole(b"x", kind=f"{OWN} {KEY}")), {}),
+    "no proxy": (silent, {"proxy": "http://127.0.0.1:9"}),
+    "no time to connect": (
+        silent,
+        {"proxy": "http://127.0.0.1:9", "timeouts": Timeouts(connect=1e-9)},
+    ),
+}
+
+
+async def told_to(client: DashScope, how: str, extras: Any) -> None:
+    """One of the three ways in which something is asked."""
+    if how == "upload":
+        await client.files.create(b"abc", **extras)
+    elif how == "call":
+        await client.threads.update("t", metadata={}, **extras)
+    else:
+        async with client.threads.runs.stream("t", assistant_id="a", **extras) as stream:
+            await stream.result()
+
+
+def below(error: BaseException) -> list[BaseException]:
+    """All that hangs on an error."""
+    found: list[BaseException] = []
+    rest = [error.__cause__, error.__context__]
+    while rest:
+        one = rest.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            rest += [one.__cause__, one.__context__]
+    return found
+
+
+@pytest.mark.parametrize("how", ["call", "upload", "stream"])
+@pytest.mark.parametrize("given", ["headers", "extra_headers", "the key itself"])
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_key_is_in_what_an_error_tells_or_drags_along(
+    way: str, given: str, how: str
+) -> None:
+    """Neither in its text nor in a variable of the frames beneath it, whoever gave the key."""
+    answer, options = WAYS[way]
+    headers = {"authorization" if how == "call" else "Authorization": f"Bearer {OWN}"}
+    options = {**options, "headers": headers if given == "headers" else {}}
+    extras = {"extra_headers": headers} if given == "extra_headers" else {}
+    secrets = (KEY,) if given == "the key itself" else (KEY, OWN)
+    async with RawServer(answer) as server, made(server.url, **options) as client:
+        with pytest.raises(AssistError) as caught:
+            async with asyncio.timeout(10):
+                await told_to(client, how, extras)
+
+    for secret in secrets:
+        assert secret not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+        for one in below(caught.value):
+            told = TracebackException.from_exception(one, capture_locals=True)
+            assert secret not in "".join(told.format(chain=False))
+
+
+@pytest.mark.parametrize("way", ["no HTTP", "late", "cut"])
+@pytest.mark.parametrize("how", ["call", "upload", "stream"])
+async def test_what_the_caller_was_handling_keeps_its_frames(way: str, how: str) -> None:
+    """An error that comes while another is handled drags it along, and leaves it as it was."""
+    (answer, options), mine = WAYS[way], KeyError("mine")
+
+    def thrown(error: Exception) -> None:
+        raise error
+
+    async with RawServer(answer) as server, made(server.url, **options) as client:
+        try:
+            thrown(mine)
+        except KeyError:
+            with pytest.raises(AssistError) as caught:
+                await told_to(client, how, {})
+
+    assert mine in below(caught.value)
+    assert mine.__traceback__ is not None
+
+
+async def test_what_is_no_key_is_not_blotted_out() -> None:
+    """An empty or a short `Authorization`, and any other header, is left alone in an error."""
+    for value in ("", " ", "Bearer", "Bearer good", "good"):
+        error = await failure(
+            refusal("400 Bad", "X", "a good Bearer of 0123456789"),
+            headers={"Authorization": value, "X-Number": "0123456789"},
+        )
+        assert "a good Bearer of 0123456789" in str(error)
+
+
+@pytest.mark.parametrize("where", ["headers", "extra_headers", "both"])
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+async def test_a_content_type_of_the_user_s_own_does_not_break_an_upload(
+    where: str, name: str
+) -> None:
+    """The form's own, with its boundary, is sent; where no form is, the user's is."""
+    seen: list[tuple[bytes, bytes]] = []
+    mine = {name: "text/mine"}
+
+    async def capture(reader: asyncio.StreamReader, writer: Writer) -> None:
+        for answer in (TAKEN, THREAD):
+            heads = await head_of(reader)
+            seen.append((heads, await body_of(reader, heads)))
+            writer.write(whole(answer))
+            await writer.drain()
+
+    extras: Any = {} if where == "headers" else {"extra_headers": mine}
+    headers = {} if where == "extra_headers" else mine
+    async with taking(capture) as url, made(url, headers=headers) as client:
+        await client.files.create(b"abc", **extras)
+        await client.threads.update("t", metadata={}, **extras)
+    (form_head, form), (json_head, _) = seen
+
+    assert parts_of(form_head, form) == [(b'form-data; name="files"; filename="file"', b"abc")]
+    assert form_head.lower().count(b"content-type:") == 1
+    assert re.findall(rb"(?i)content-type: (.*)\r", json_head) == [b"text/mine"]
+
+
+@pytest.mark.parametrize("progress", [5, asyncio.sleep])
+async def test_a_progress_that_cannot_be_called_is_told_before_anything_is_sent(
+    progress: Any,
+) -> None:
+    """Not in the middle of the upload."""
+    async with RawServer(answering(whole(TAKEN))) as server, made(server.url) as client:
+        with pytest.raises(InvalidArgument, match="progress"):
+            await client.files.create(b"abc", progress=progress)
+
+    assert server.requests == []

@@ -4,14 +4,16 @@ import asyncio
 import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
 import pytest
 
 from aiodashassist import (
+    APIError,
     AssistError,
+    CallInfo,
     ConnectError,
     DashScope,
     DecodeError,
@@ -36,17 +38,20 @@ from aiodashassist import (
     ServerError,
     StreamInterrupted,
     Timeouts,
+    ToolCall,
     ToolContext,
     ToolFinished,
     ToolOutput,
     ToolRoundsExceeded,
     ToolStarted,
     TotalTimeout,
+    TransportError,
     UnknownEvent,
     tool,
 )
 from aiodashassist.core.models import TERMINAL
 from aiodashassist.server import LocalServer
+from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, whole
 
 SECRET = "hunter2-token"
@@ -199,6 +204,35 @@ async def test_every_failing_tool_gives_one_short_output_and_the_run_completes(
     errors = [str(event.error) for event in finished if event.call.name == "crash"]
     assert errors == [SECRET]
     assert SECRET in caplog.text
+
+
+@pytest.mark.parametrize("where", ["async tool", "plain tool", "approve", "plain approve"])
+async def test_a_generator_s_end_is_a_crash_like_any_other(
+    client: DashScope, assistant_id: str, where: str
+) -> None:
+    """`GeneratorExit` of a tool or an approval gives one error output, and the run completes."""
+
+    def end() -> str:
+        raise GeneratorExit(SECRET)
+
+    async def end_later() -> str:
+        raise GeneratorExit(SECRET)
+
+    def refuse(_call: ToolCall) -> bool:
+        raise GeneratorExit(SECRET)
+
+    async def refuse_later(_call: ToolCall) -> bool:
+        raise GeneratorExit(SECRET)
+
+    approvals: dict[str, Any] = {"approve": refuse_later, "plain approve": refuse}
+    function = end_later if where == "async tool" else end
+    act = tool(name="act", approve=approvals.get(where))(function)
+    async with client.stream("/call act {}", assistant_id=assistant_id, tools=[act]) as stream:
+        async with asyncio.timeout(10):
+            result = await stream.result()
+
+    assert [call.output for call in result.tool_calls] == ['{"error":"act failed"}']
+    assert result.text == 'act -> {"error":"act failed"}'
 
 
 async def test_calls_are_left_to_the_user_who_has_no_tools(
@@ -480,6 +514,89 @@ async def test_a_submission_that_fails_can_be_made_again(
 
     assert result.text == "a -> 1"
     assert caught.value.run_id == result.run.id
+
+
+async def test_outputs_that_did_not_arrive_can_be_given_to_whoever_takes_the_run_up(
+    client: DashScope, assistant_id: str
+) -> None:
+    """They are the `completed_outputs`, each by its call: no tool runs twice."""
+    session, ran = client._session, list[str]()
+    good = session.config
+
+    async with RawServer(answering(close=True)) as cutting:
+
+        @tool
+        async def once(text: str) -> str:
+            """Count it, and have the connection cut that its output travels on."""
+            ran.append(text)
+            url = cutting.url + "/api/v1"
+            session.config = msgspec.structs.replace(good, base_url=url)
+            return text.upper()
+
+        question = '/call once {"text": "a"}\n/call once {"text": "b"}'
+        stream = client.stream(question, assistant_id=assistant_id, tools=[once], on_exit="leave")
+        async with stream:
+            with pytest.raises(TransportError) as caught:
+                await stream.result()
+            assert stream.pending_calls == ()
+        session.config = good
+    assert [request.line.split("/")[-2] for request in cutting.requests] == [
+        "submit_tool_outputs HTTP"
+    ]
+    kept = stream.completed_outputs
+    assert [output.output for output in kept] == ["A", "B"]
+    run_id, thread_id = caught.value.run_id or "", caught.value.thread_id or ""
+    async with client.threads.runs.attach(
+        thread_id, run_id, tools=[once], outputs=kept
+    ) as attached:
+        result = await attached.result()
+        assert attached.completed_outputs == ()
+
+    assert ran == ["a", "b"]
+    assert [call.output for call in result.tool_calls] == ["A", "B"]
+    assert result.run.id == run_id
+
+
+async def test_outputs_that_arrived_are_not_kept(client: DashScope, assistant_id: str) -> None:
+    """After a round that went well there is nothing left to be given again."""
+    question = '/call echo {"text": "a"}'
+    async with client.stream(question, assistant_id=assistant_id, tools=[echo]) as stream:
+        assert (await stream.result()).tool_calls[0].output == "a"
+        assert stream.completed_outputs == ()
+
+
+NO_OUTPUTS: list[Any] = [
+    5, None, "text", [{}], ["text"], [{"tool_call_id": "c", "output": "x"}],
+    ToolOutput(output="x"), [ToolOutput(output=cast("Any", 5))],
+    [ToolOutput(output=cast("Any", None))], [ToolOutput(output="\ud800")],
+    [ToolOutput(output="x", tool_call_id=cast("Any", 5))],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("outputs", NO_OUTPUTS, ids=ascii)
+async def test_what_is_no_output_is_refused_before_anything_is_sent(
+    server: LocalServer, outputs: Any
+) -> None:
+    """Of a stream that waits, of one that attaches, of a run by its id; the run still waits."""
+    told: list[CallInfo] = []
+    async with server.client(DashScope, on_request=told.append) as client:
+        made = await client.assistants.create(model="qwen-max")
+        async with client.stream("/call a", assistant_id=made.id, tools=None) as stream:
+            waiting = (await stream.result()).run
+            before = len(told)
+            runs, ids = client.threads.runs, (waiting.thread_id or "", waiting.id)
+            with pytest.raises(InvalidArgument, match="outputs") as caught:
+                await stream.submit(outputs)
+            with pytest.raises(InvalidArgument, match="outputs"):
+                runs.attach(*ids, tools=None, outputs=outputs)
+            with pytest.raises(InvalidArgument, match="tool_outputs"):
+                await runs.submit_tool_outputs(*ids, tool_outputs=outputs)
+
+            assert len(told) == before
+            assert caught.value.run_id == waiting.id
+            assert len(stream.pending_calls) == 1
+            await stream.submit([ToolOutput(output="1")])
+            assert (await stream.result()).text == "a -> 1"
 
 
 @pytest.mark.parametrize("tools", [True, False])
@@ -963,3 +1080,50 @@ async def test_a_failed_submission_is_told(client: DashScope, assistant_id: str)
             await stream.result()
 
     assert caught.value.run_id is not None  # type: ignore[attr-defined]
+
+
+def test_outputs_on_their_way_when_the_time_is_over_are_kept() -> None:
+    """`Timeouts.total` may ring while nobody knows whether they arrive: they can be read after."""
+
+    async def main() -> None:
+        silent = RawServer(answering())
+        clocks = Timeouts(total=60, first_event=None)
+        async with (
+            LocalServer() as server,
+            silent,
+            server.client(DashScope, timeouts=clocks) as client,
+        ):
+            session = client._session
+
+            @tool
+            async def once() -> str:
+                """Have the output travel to where nobody answers."""
+                url = silent.url + "/api/v1"
+                session.config = msgspec.structs.replace(session.config, base_url=url)
+                return "done"
+
+            made = await client.assistants.create(model="m")
+            stream = client.stream(
+                "/call once", assistant_id=made.id, tools=[once], on_exit="leave"
+            )
+            with pytest.raises(TotalTimeout):
+                async with stream:
+                    await stream.result()
+            assert [output.output for output in stream.completed_outputs] == ["done"]
+
+    virtual_time.run(main())
+
+
+async def test_a_key_of_the_users_own_is_not_in_an_error_inside_a_stream() -> None:
+    """Also where the service quotes an `Authorization` header of this one request."""
+    frame = b'event:error\ndata:{"code":"InternalError","message":"Bearer sk-tenant-987654"}\n\n'
+
+    answer = answering(STREAM + chunk(frame) + END)
+    async with RawServer(answer) as raw, DashScope("sk-x", base_url=raw.url) as client:
+        headers = {"Authorization": "Bearer sk-tenant-987654"}
+        stream = client.threads.runs.stream("t", assistant_id="a", extra_headers=headers)
+        async with stream:
+            with pytest.raises(APIError) as caught:
+                await stream.result()
+    assert "sk-tenant" not in str(caught.value)
+    assert "***" in str(caught.value)

@@ -1,12 +1,12 @@
 """What can be uploaded, how it is cut into pieces, and what is told of it meanwhile."""
 
 import asyncio
-import gc
 import os
 from array import array
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -61,7 +61,17 @@ class Elsewhere(os.PathLike[str]):
         return str(self._path)
 
 
-@pytest.mark.parametrize("as_path", [str, Path, Elsewhere])
+class InBytes(os.PathLike[bytes]):
+    """A path that is told in bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __fspath__(self) -> bytes:
+        return os.fsencode(self._path)
+
+
+@pytest.mark.parametrize("as_path", [str, Path, Elsewhere, InBytes])
 async def test_a_path_has_its_name_size_and_bytes(path: Path, as_path: Any) -> None:
     """Any form of path; a name that is given wins over its own."""
     upload = await upload_of(as_path(path), None, None)
@@ -261,15 +271,77 @@ async def test_what_progress_raises_ends_the_sending(path: Path) -> None:
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_cancelling_at_any_point_leaves_no_file_open(path: Path, turns: int) -> None:
+async def test_cancelling_at_any_point_leaves_no_file_open(
+    path: Path, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also while it is just being opened: then nobody is left to close it."""
+    opened: list[IO[Any]] = []  # held, so that nothing but a close can close them
+    really_open = Path.open
+
+    def noted(self: Path, *how: Any) -> IO[Any]:
+        opened.append(really_open(self, *how))
+        return opened[-1]
+
+    monkeypatch.setattr(Path, "open", noted)
     upload = await upload_of(path, None, None)
+    measured = len(opened)
     task = asyncio.create_task(sent(upload))
     for _ in range(turns):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task})
     async with asyncio.timeout(10):
-        while asyncio.all_tasks() != {asyncio.current_task()} or str(path) in open_files():
-            await asyncio.sleep(0.001)  # a thread may be about to close it
-    gc.collect()  # a file that nobody closed would be told of here
+        while asyncio.all_tasks() != {asyncio.current_task()}:
+            await asyncio.sleep(0.001)  # a thread may be about to open it
+    await asyncio.sleep(0)
+
+    assert task.cancelled()
+    assert len(opened) - measured <= 1
+    assert all(file.closed for file in opened)
+    assert str(path) not in open_files()
+
+
+class Counting:
+    """A progress function that is an object."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def __call__(self, sent: int, _size: int | None) -> None:
+        """Note it."""
+        self.told.append(sent)
+
+
+class Awaited:
+    """One whose call is async."""
+
+    async def __call__(self, _sent: int, _size: int | None) -> None:
+        """Never called."""
+        raise AssertionError("nobody waits for it")
+
+
+async def later(_sent: int, _size: int | None) -> None:
+    """An async function."""
+    raise AssertionError("nobody waits for it")
+
+
+@pytest.mark.parametrize(
+    "progress", [5, "print", [print], object(), later, partial(later, 1), Awaited()], ids=repr
+)
+async def test_progress_is_a_plain_function(progress: Any) -> None:
+    """What cannot be called, or would have to be awaited, is refused before it is needed."""
+    with pytest.raises(InvalidArgument, match=r"progress must be a plain function \(not an async"):
+        await upload_of(b"abc", None, progress)
+
+
+async def test_progress_may_be_any_plain_callable() -> None:
+    """A method, a partial, an object with a plain call."""
+    counting, told = Counting(), list[int]()
+    for progress in (
+        counting,
+        counting.__call__,
+        partial(lambda _, sent, __: told.append(sent), 0),
+    ):
+        await sent(await upload_of(b"abc", None, progress))
+
+    assert (counting.told, told) == ([3, 3], [3])

@@ -1,5 +1,6 @@
 """Checks of values before they are sent; each names the field and its limit."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ __all__ = ("between", "headers", "identifier", "metadata", "one_of", "whole")
 METADATA_PAIRS = 16
 METADATA_KEY = 64
 METADATA_VALUE = 512
-BREAKS = frozenset("\r\n\0")
+DEEPEST = 100  # levels inside a value
+UNSENDABLE = re.compile("[\r\n\0\ud800-\udfff]")
 
 
 def identifier(name: str, value: object) -> None:
@@ -28,7 +30,8 @@ def metadata(value: Mapping[str, Any]) -> None:
     """Metadata within the documented limits.
 
     Raises:
-        InvalidArgument: more than 16 pairs, a key over 64 or a value over 512 characters.
+        InvalidArgument: more than 16 pairs, a key over 64 or a value over 512 characters, NaN or
+            infinity in a value, or one nested too deep.
     """
     if not isinstance(value, Mapping):
         raise InvalidArgument("metadata must be a mapping")
@@ -37,12 +40,22 @@ def metadata(value: Mapping[str, Any]) -> None:
     for key, item in value.items():
         if not isinstance(key, str) or len(key) > METADATA_KEY:
             raise InvalidArgument(f"metadata keys are strings of at most {METADATA_KEY} characters")
-        if isinstance(item, float):
-            between(f"metadata[{key!r}]", item, "(-inf, inf)")  # else it would be sent as null
+        if not _finite(item, 0):
+            raise InvalidArgument(f"metadata[{key!r}] holds what JSON cannot: NaN, or no end")
         if isinstance(item, str) and len(item) > METADATA_VALUE:
             raise InvalidArgument(
                 f"metadata[{key!r}] has {len(item)} characters; at most {METADATA_VALUE}"
             )
+
+
+def _finite(value: object, depth: int) -> bool:
+    """Whether it has an end, and no NaN or infinity: those would be sent as null, in silence."""
+    if isinstance(value, float):
+        return value - value == 0
+    if not isinstance(value, Mapping | list | tuple | set | frozenset):
+        return True
+    inside = value.values() if isinstance(value, Mapping) else value
+    return depth < DEEPEST and all(_finite(item, depth + 1) for item in inside)
 
 
 def between(name: str, value: float, interval: str) -> None:
@@ -85,11 +98,12 @@ def headers(value: object) -> None:
     """Headers that can be sent.
 
     Raises:
-        InvalidArgument: a name or a value that is no text, or has a line break in it.
+        InvalidArgument: a name or a value that is no text, has a line break in it, or cannot be
+            written as UTF-8.
     """
     if not isinstance(value, Mapping):
         raise InvalidArgument(f"headers must be a mapping, not {type(value).__name__}")
     for name, item in value.items():
         for text in (name, item):
-            if not isinstance(text, str) or not BREAKS.isdisjoint(text):
+            if not isinstance(text, str) or UNSENDABLE.search(text):
                 raise InvalidArgument(f"the header {name!r:.60} must be one line of text")

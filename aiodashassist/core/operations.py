@@ -1,6 +1,6 @@
 """What a client can ask: one frozen value per request, each naming its result.
 
-A request can so be logged, retried, recorded and served. Ids are fields; the rest of a call is
+So a request can be logged, retried, recorded and served. Ids are fields; the rest of a call is
 its `params`, and `extras` what the caller adds to this one request where there are no params. How
 an operation is spelled on a wire is the provider's business.
 """
@@ -301,7 +301,7 @@ class RetrieveStep(Operation[RunStep], frozen=True, kw_only=True):
 
 
 class CreateFiles(Operation[Uploads], frozen=True, kw_only=True):
-    """Upload files; one that is not taken is told in the answer (dashscope.md §2.5)."""
+    """Upload files; one that is not taken is told in a good answer, and an error here (§2.5)."""
 
     result = Uploads
     files: tuple[Upload, ...]

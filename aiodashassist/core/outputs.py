@@ -3,6 +3,7 @@
 An output finds its call by id, and by order where ids are empty (dashscope.md §2.4).
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -11,7 +12,9 @@ from aiodashassist.core.plain import plain
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import InvalidArgument
 
-__all__ = ("error_text", "known_outputs", "match_outputs", "written")
+__all__ = ("check_outputs", "error_text", "known_outputs", "match_outputs", "written")
+
+LONE = re.compile("[\ud800-\udfff]")  # half of a pair: it cannot travel
 
 
 def written(result: object) -> str:
@@ -64,10 +67,27 @@ def known_outputs(
     given = _by_name(outputs)
     known = [_taken(given, call, *filter(None, (call.call_id, call.id))) for call in calls]
     left = [name for name, rest in given.items() if rest]
+    if left and left[0] and any(left[0] in (call.call_id, call.id) for call in calls):
+        raise InvalidArgument(f"there are two tool outputs for the call {left[0]}")
     if left:
         names = ", ".join(call.call_id for call in calls)
         raise InvalidArgument(f"the tool output for {left[0]!r} answers none of the calls {names}")
     return known
+
+
+def check_outputs(name: str, outputs: object) -> tuple[ToolOutput, ...]:
+    """Outputs that can be sent.
+
+    Raises:
+        InvalidArgument: no list of `ToolOutput`, or one whose output or id is no text.
+    """
+    if not isinstance(outputs, list | tuple) or not all(isinstance(o, ToolOutput) for o in outputs):
+        raise InvalidArgument(f"{name} must be a list of ToolOutput")
+    for output in outputs:
+        for text in (output.output, output.tool_call_id):
+            if not isinstance(text, str) or LONE.search(text):
+                raise InvalidArgument(f"{name}: an output and its id must be texts")
+    return tuple(outputs)
 
 
 def _by_name(outputs: Sequence[ToolOutput]) -> dict[str, list[ToolOutput]]:

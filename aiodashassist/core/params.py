@@ -5,7 +5,8 @@ that has no place for one raises `UnsupportedParameter`. None is "not sent"; `""
 are sent as they are, since on both wires they mean something.
 
 `extra_body`, `extra_headers` and `extra_query` reach what is not named. What is named wins over
-`extra_body`; `extra_headers` win over every other header.
+`extra_body`; `extra_headers` win over every other header. They belong to one request: of a stream
+they go with the creation of the run, and `with_options(headers=...)` reaches every request.
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,10 @@ come and go while a run is under way. The functions behind them live in `tools.p
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
+from msgspec.structs import force_setattr
+
+from aiodashassist.errors import InvalidArgument
 
 __all__ = (
     "FunctionCall",
@@ -56,12 +59,25 @@ class UserAuth(Struct, frozen=True, kw_only=True):
         return [("type", self.type), ("user_token", "***")]
 
 
+def _keep_from_sight(tool: "PluginTool | RagTool") -> None:
+    """Authentication given as the wire's own object becomes one whose token is in no repr."""
+    given: Any = tool.auth
+    if given is not None and not isinstance(given, UserAuth):
+        try:
+            force_setattr(tool, "auth", convert(given, UserAuth))
+        except ValidationError as error:
+            raise InvalidArgument(f"auth: {error}") from error
+
+
 class PluginTool(Struct, frozen=True, omit_defaults=True):
     """A tool that the vendor runs, such as `quark_search` (dashscope.md §4.4)."""
 
     type: str
     description: str | None = None
     auth: UserAuth | None = None
+
+    def __post_init__(self) -> None:
+        _keep_from_sight(self)
 
 
 class RagTool(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="rag"):
@@ -72,6 +88,9 @@ class RagTool(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
 
     prompt_ra: dict[str, Any]
     auth: UserAuth | None = None
+
+    def __post_init__(self) -> None:
+        _keep_from_sight(self)
 
     @property
     def type(self) -> str:

@@ -5,8 +5,8 @@ from typing import Any, Unpack, cast
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant, Deleted
 from aiodashassist.core.params import AssistantFields, AssistantParams, Extras, ListParams
+from aiodashassist.ensure import OnChange, ensured
 from aiodashassist.pages import Paginator
-from aiodashassist.resources.ensure import OnChange, ensured
 from aiodashassist.resources.files import AssistantFiles
 from aiodashassist.session import Session
 from aiodashassist.tools import declared
@@ -45,7 +45,8 @@ class Assistants:
             name: what to find it by.
             on_change: where there is one of this name with another configuration: `update` the
                 oldest, or `create` one beside it. An update takes away instructions,
-                description and tools that are not given any more; sampling parameters stay.
+                description and tools that are not given any more; sampling parameters and files
+                stay, since the wire has no way to clear them, and that is logged.
             params: those of `create`.
         """
         given = _prepared(cast("AssistantParams", {**params, "name": name}))

@@ -9,9 +9,10 @@ from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import RESTING, Run, RunStep
 from aiodashassist.core.operations import Operation
+from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.params import Extras, ListParams, MetadataUpdate, RunParams
 from aiodashassist.core.tooling import ToolOutput
-from aiodashassist.errors import InvalidArgument, TotalTimeout, UnsupportedParameter
+from aiodashassist.errors import TotalTimeout, UnsupportedParameter
 from aiodashassist.pages import Paginator
 from aiodashassist.polling import pauses
 from aiodashassist.resources.streams import (
@@ -26,6 +27,8 @@ from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
 __all__ = ("Runs", "Steps")
+
+AGES = 1e9  # seconds, about thirty years; more than that no clock of the loop can hold
 
 
 class Steps:
@@ -97,10 +100,9 @@ class Runs:
 
         The answer may still show what was required: go by its status (dashscope.md §3.5).
         """
-        if not isinstance(tool_outputs, Sequence):
-            raise InvalidArgument("tool_outputs must be a list of ToolOutput")
+        outputs = check_outputs("tool_outputs", tool_outputs)
         operation = ops.SubmitOutputs(
-            thread_id=thread_id, run_id=run_id, tool_outputs=tuple(tool_outputs), extras=extras
+            thread_id=thread_id, run_id=run_id, tool_outputs=outputs, extras=extras
         )
         return await self._session.call(operation)
 
@@ -155,20 +157,20 @@ class Runs:
         """Read a run again and again, ever less often, until it rests.
 
         A run rests when it has ended, however it ended, or waits for tool outputs
-        (`requires_action`): see its `status`.
+        (`requires_action`): see its `status`. A look that fails ends the wait; the run goes on.
 
         Args:
             thread_id: its thread.
             run_id: the run.
-            timeout: seconds to wait at most; else `Timeouts.total`.
+            timeout: seconds to wait at most, more than 0; else `Timeouts.total`.
 
         Raises:
             TotalTimeout: it did not rest in time; it goes on by itself.
             InvalidArgument: an id that cannot be one, or a time that is none.
         """
         if timeout is not None:
-            checks.between("timeout", timeout, "[0, inf]")
-        limit = self._session.config.timeouts.total if timeout is None else timeout
+            checks.between("timeout", timeout, "(0, inf]")
+        limit = self._session.config.timeouts.total if timeout is None else min(timeout, AGES)
         try:
             async with within(limit, TotalTimeout, "the run did not rest within"):
                 for pause in pauses():

@@ -1,9 +1,10 @@
 """Makes the streams of a client: what a run's tools work with when the call does not say."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 from aiodashassist.core import checks
+from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.params import RunParams
 from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
@@ -72,7 +73,8 @@ class Streams:
             bench=self._bench(params),
             max_rounds=rounds,
             on_exit=on_exit,
-            outputs=_listed(outputs),
+            outputs=check_outputs("outputs", outputs),
+            headers=_headers(params),
         )
         return RunStream(self._session, opening, options)
 
@@ -117,10 +119,10 @@ def prepared(params: RunParams) -> RunParams:
     return cast("RunParams", sent)
 
 
-def _listed(outputs: Sequence[ToolOutput]) -> tuple[ToolOutput, ...]:
-    if not isinstance(outputs, Sequence) or not all(isinstance(o, ToolOutput) for o in outputs):
-        raise InvalidArgument("outputs must be a list of ToolOutput")
-    return tuple(outputs)
+def _headers(params: Handling) -> Mapping[str, str]:
+    """The user's own headers; what is none is refused when it is sent."""
+    given = cast("StreamParams", params).get("extra_headers")
+    return given if isinstance(given, Mapping) else {}
 
 
 def _or(given: int | None, usual: int) -> int:

@@ -30,7 +30,7 @@ from aiodashassist.server.writing import new_id, now
 
 __all__ = ("Desk", "Streamed")
 
-JAVA = ("max_prompt_tokens", "max_completion_tokens", "tool_choice", "response_format")
+GIVEN = (RunParams.__annotations__.keys() & set(Run.__struct_fields__)) - {"metadata"}
 INHERITED = ("model", "instructions", "tools", "temperature", "top_p", "top_k", "max_tokens")
 
 
@@ -223,18 +223,17 @@ def _new_run(assistant: Assistant, thread: Thread, params: RunParams) -> Run:
     """A run has what it was given, and the rest from its assistant (dashscope.md §2.2)."""
     given = _given({**params, "tools": params.get("override_tools")})
     fields = {name: getattr(assistant, name) for name in INHERITED}
-    fields.update({name: given[name] for name in INHERITED if given.get(name) is not None})
+    if given.get("tools") is not None:
+        fields["tools"] = given["tools"]
+    # What only the Java SDK sends is kept and shown, too, and changes nothing here (§2.2).
+    fields.update({name: given[name] for name in GIVEN if given.get(name) is not None})
     if added := params.get("additional_instructions"):
         fields["instructions"] = "\n".join(filter(None, (fields["instructions"], added)))
-    # What only the Java SDK sends is kept and shown, and changes nothing here (§2.2).
-    fields.update({name: given[name] for name in JAVA if given.get(name) is not None})
     return Run(
         id=new_id("run"),
         created_at=now(),
         thread_id=thread.id,
-        assistant_id=assistant.id,
         file_ids=assistant.file_ids,
         metadata=dict(params.get("metadata") or {}),
-        truncation_strategy=params.get("truncation_strategy"),
         **fields,
     )

@@ -78,4 +78,5 @@ class Disk:
     def _place(self, file_id: str) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="aiodashassist-"))
+        self._folder.mkdir(mode=0o700, exist_ok=True)  # whatever cleans up temporary folders
         return self._folder / file_id

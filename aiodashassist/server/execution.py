@@ -23,13 +23,12 @@ from aiodashassist.core.models import (
 from aiodashassist.core.tooling import FunctionCall, ToolCall
 from aiodashassist.server.engines import CallFunctions, End, Engine, Say, Turn, UsePlugin
 from aiodashassist.server.store import Store
-from aiodashassist.server.writing import EventLog, Writer, new_id, now
+from aiodashassist.server.writing import STAMPS, EventLog, Writer, new_id, now
 
 __all__ = ("Execution",)
 
 logger = logging.getLogger(__name__)
 
-STAMPS = {"completed": "completed_at", "failed": "failed_at", "cancelled": "cancelled_at"}
 SEEN = 10  # messages of the thread, unless the run says otherwise (dashscope.md §2.2)
 
 

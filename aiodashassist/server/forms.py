@@ -24,7 +24,8 @@ MAX_PARTS = 100
 BROKEN = (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError)
 PARAMETER = re.compile(
     r"""; \s* (?P<key> name | filename\*? ) \s* = \s*
-    (?: "(?P<quoted> .*? ) (?<!\\)" (?= \s* (?: ; | \Z )) | (?P<bare> [^\s";]+ ) )""",
+    (?: "(?P<quoted> .*? ) (?: (?<!\\)" (?= \s* (?: ; | \Z )) | " (?= \s* \Z ))
+    | (?P<bare> [^\s";]+ ) )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
@@ -127,7 +128,7 @@ async def _text(part: BodyPartReader) -> str:
     async for piece in _pieces(part):
         found += piece
         if len(found) > MAX_FIELD:
-            raise Refusal("too_large")
+            raise Refusal("too_large", f"A field of the form is larger than {MAX_FIELD} bytes.")
     return found.decode()
 
 

@@ -31,7 +31,7 @@ from aiodashassist.core.tooling import PluginCall, ToolCall
 from aiodashassist.server.engines import UsePlugin, chunks
 from aiodashassist.server.store import Store
 
-__all__ = ("EventLog", "Writer", "new_id", "now")
+__all__ = ("STAMPS", "EventLog", "Writer", "new_id", "now")
 
 STAMPS = {
     "completed": "completed_at",

@@ -1,5 +1,6 @@
 """Checks before sending: what is taken, what is refused, and that the field is named."""
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_headers_are_a_mapping(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [{"X": 1}, {"X": None}, {"X": b"1"}, {1: "x"}, {"X": "a\nb"}, {"X": "a\rb"}, {"X\n": "1"},
-     {"X": "a\0b"}],
+     {"X": "a\0b"}, {"X": "a\ud800"}, {"X": "\udfff"}, {"X\udc80": "1"}],
 )  # fmt: skip
 def test_a_header_that_cannot_be_sent_is_refused(value: Any) -> None:
     """One that is no text, or would begin another header, is named; its value is not shown."""
@@ -155,8 +156,46 @@ def test_a_header_that_cannot_be_sent_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_json_does_not_have_is_refused(value: float) -> None:
-    """NaN and infinity would be sent as null, in silence."""
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda value: value,
+        lambda value: [1.5, value],
+        lambda value: (value, "x"),
+        lambda value: {value},
+        lambda value: frozenset({value}),
+        lambda value: MappingProxyType({"b": value}),
+        lambda value: {"b": [{"c": ("x", [value])}]},
+    ],
+    ids=["alone", "list", "tuple", "set", "frozen set", "mapping", "deep"],
+)
+def test_a_number_that_json_does_not_have_is_refused(
+    value: float, around: Callable[[object], object]
+) -> None:
+    """NaN and infinity would be sent as null, in silence, wherever they are."""
+    with pytest.raises(InvalidArgument, match=r"metadata\['a'\] holds what JSON cannot"):
+        metadata({"good": around(1.5), "a": around(value)})
+    metadata({"a": around(1.5)})
+
+
+def nested(levels: int, value: object = "x") -> object:
+    """A value inside so many levels, lists and objects by turns."""
+    for level in range(levels):
+        value = [value] if level % 2 else {"k": value}
+    return value
+
+
+def test_metadata_has_an_end() -> None:
+    """A hundred levels are good, one more is too many."""
+    metadata({"a": nested(100)})
+    with pytest.raises(InvalidArgument, match=r"metadata\['a'\] holds what JSON cannot"):
+        metadata({"a": nested(101)})
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_metadata_does_not_hold_itself(count: int) -> None:
+    """A list that is its own item, once or twice, is refused and not walked for ever."""
+    circle: list[object] = []
+    circle.extend([circle] * count)
     with pytest.raises(InvalidArgument, match="metadata"):
-        metadata({"a": value})
-    metadata({"a": 1.5})
+        metadata({"a": circle})

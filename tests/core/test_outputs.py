@@ -2,12 +2,19 @@
 
 import enum
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist.core.outputs import error_text, known_outputs, match_outputs, written
+from aiodashassist.core.outputs import (
+    check_outputs,
+    error_text,
+    known_outputs,
+    match_outputs,
+    written,
+)
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import InvalidArgument
 
@@ -118,7 +125,9 @@ def test_outputs_made_before_are_known(
         (TWO, [("a", "1"), ("c", "2")], "'c' answers none of the calls a, b"),
         (TWO, [("", "1")], "'' answers none"),
         (NAMELESS, [("", "1")], "'' answers none of the calls step_1:0, step_1:1"),
-        (TWO, [("a", "1"), ("a", "2")], "'a' answers none"),
+        (TWO, [("a", "1"), ("a", "2")], "there are two tool outputs for the call a"),
+        (calls_of(("a", "s:0")), [("s:0", "1"), ("a", "2")], "two tool outputs for the call a"),
+        (TWO, [("", "1"), ("", "2")], "'' answers none of the calls a, b"),
         ([], [("a", "1")], "'a' answers none"),
     ],
 )
@@ -128,6 +137,49 @@ def test_an_output_made_before_must_name_its_call(
     """An output that names no call, or one that has its output, is refused and named."""
     with pytest.raises(InvalidArgument, match=named):
         known(calls, *pairs)
+
+
+OUTPUT = ToolOutput(output="1", tool_call_id="a")
+
+
+@pytest.mark.parametrize("outputs", [[], [OUTPUT], (OUTPUT, ToolOutput(output=""))])
+def test_outputs_that_can_be_sent_are_taken(outputs: Any) -> None:
+    """A list or a tuple of them is given back as a tuple, in its order; texts may be empty."""
+    assert check_outputs("outputs", outputs) == tuple(outputs)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        5,
+        None,
+        {OUTPUT: 1},
+        iter([OUTPUT]),
+        OUTPUT,
+        "text",
+        "",
+        b"",
+        [{}],
+        [{"output": "1"}],
+        [OUTPUT, None],
+    ],
+)
+def test_what_is_no_list_of_outputs_is_refused(outputs: Any) -> None:
+    """One value that is none is enough; the argument is named."""
+    with pytest.raises(InvalidArgument, match="tool_outputs must be a list of ToolOutput"):
+        check_outputs("tool_outputs", outputs)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"output": 5}, {"output": None}, {"output": b"1"}, {"output": "a\ud800"}, {"output": "\udfff"},
+     {"tool_call_id": 5}, {"tool_call_id": None}, {"tool_call_id": "\ud800"}],
+)  # fmt: skip
+def test_an_output_that_cannot_travel_is_refused(fields: Any) -> None:
+    """Output and id are texts without half a pair; the good ones before it do not help."""
+    wrong = ToolOutput(**{"output": "1", **fields})
+    with pytest.raises(InvalidArgument, match="outputs: an output and its id must be texts"):
+        check_outputs("outputs", [OUTPUT, wrong])
 
 
 class Colour(str, enum.Enum):  # noqa: UP042 (as users write it)

@@ -1,5 +1,6 @@
 """Declarations of tools, and calls of either kind."""
 
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from aiodashassist.core.tooling import (
     ToolCall,
     UserAuth,
 )
+from aiodashassist.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -59,6 +61,35 @@ def test_a_token_is_in_no_repr(tool: PluginTool | RagTool) -> None:
     shown = f"{tool} {tool!r} {tool.auth}"
     assert "secret" not in shown
     assert "***" in shown
+
+
+AUTH = {"type": "own", "user_token": "secret"}
+
+
+@pytest.mark.parametrize("auth", [AUTH, MappingProxyType(AUTH)])
+@pytest.mark.parametrize("kind", [PluginTool, RagTool])
+def test_a_token_in_the_wires_own_object_is_in_no_repr(kind: Any, auth: Any) -> None:
+    """`auth` given as the wire has it is kept as `UserAuth`, and sent as it was."""
+    given: dict[str, Any] = {"prompt_ra": {}} if kind is RagTool else {"type": "mine"}
+    tool = kind(**given, auth=auth)
+
+    assert tool.auth == UserAuth(user_token="secret", type="own")
+    assert "secret" not in f"{tool} {tool!r}"
+    assert msgspec.to_builtins(tool)["auth"] == AUTH
+    assert kind(**given, auth=tool.auth).auth is tool.auth
+
+
+@pytest.mark.parametrize(
+    "auth", [{}, {"type": "own"}, {"user_token": 5}, {"user_token": "secret", "type": None},
+             "secret", ["secret"], 5],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [PluginTool, RagTool])
+def test_authentication_that_is_none_is_refused(kind: Any, auth: Any) -> None:
+    """What is no `UserAuth` and cannot be one is told by what is wrong, without the token."""
+    given: dict[str, Any] = {"prompt_ra": {}} if kind is RagTool else {"type": "mine"}
+    with pytest.raises(InvalidArgument, match="auth: ") as caught:
+        kind(**given, auth=auth)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_token_is_in_no_rich_print() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aiodashassist import (
+    Assistant,
     AssistantFile,
     BadRequest,
     DashScope,
@@ -430,19 +431,22 @@ async def test_the_size_of_a_file_does_not_matter_to_memory(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", ["files", "assistants"])
 async def test_the_length_of_a_list_does_not_matter_to_memory(
-    server: LocalServer, record_property: Callable[[str, object], None]
+    server: LocalServer, record_property: Callable[[str, object], None], kind: str
 ) -> None:
-    """10,000 objects, a hundred a page, need no more room than 1,000."""
+    """10,000 objects, a hundred a page, by number or by cursor, need no more room than 1,000."""
     for number in range(10_000):
         server.store.put("", File(id=f"f{number}", filename="n" * 50, bytes=1, created_at=1000))
+        server.store.put("", Assistant(id=f"a{number}", name="n" * 50, created_at=1000))
 
     async def peak(count: int) -> int:
         tracemalloc.start()
         try:
             async with server.client(DashScope) as client:
                 seen = 0
-                async for _ in client.files.list(page_size=100, max_items=count):
+                resource: Any = getattr(client, kind)
+                async for _ in resource.list(page_size=100, max_items=count):
                     seen += 1
             assert seen == count
             return tracemalloc.get_traced_memory()[1]

@@ -1,8 +1,11 @@
 """What the operations do, asked through a client; the wire's words are tested with the wire."""
 
+from typing import Any
+
 import pytest
 
-from aiodashassist import APIError, DashScope, NotFound, PluginTool, tool
+from aiodashassist import APIError, DashScope, NotFound, PluginTool, Run, TruncationStrategy, tool
+from aiodashassist.core.params import RunParams
 
 
 @tool
@@ -81,6 +84,47 @@ async def test_a_run_inherits_from_its_assistant_and_overrides(client: DashScope
     assert read.tools == ()
     oldest = (await client.threads.messages.list(other.id, order="asc")).data[0]
     assert oldest.text == "added"
+
+
+KEPT: dict[str, Any] = {
+    "model": "qwen-plus",
+    "instructions": "mine",
+    "metadata": {"k": "v"},
+    "temperature": 0,
+    "top_p": 0.25,
+    "top_k": 0,
+    "max_tokens": 7,
+    "max_prompt_tokens": 300,
+    "max_completion_tokens": 400,
+    "truncation_strategy": TruncationStrategy(type="last_messages", last_messages=3),
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "response_format": {"type": "json_object"},
+}
+
+
+async def test_a_run_keeps_every_field_that_it_was_given(client: DashScope) -> None:
+    """Whichever SDK sends it: as given, in the answer, when it is read and in a list."""
+    made = await client.assistants.create(
+        model="m", instructions="theirs", temperature=1, top_p=1, top_k=9, max_tokens=9
+    )
+    thread = await client.threads.create()
+    run = await client.threads.runs.create(
+        thread.id, assistant_id=made.id, override_tools=[PluginTool("calculator")], **KEPT
+    )
+    read = await client.threads.runs.retrieve(thread.id, run.id)
+    (listed,) = (await client.threads.runs.list(thread.id)).data
+
+    for shown in (read, listed):
+        assert {name: getattr(shown, name) for name in KEPT} == KEPT
+        assert (shown.assistant_id, shown.tools) == (made.id, (PluginTool("calculator"),))
+
+
+def test_no_field_of_a_run_is_left_out() -> None:
+    """The test before has every field of §2.2 that an answer has a place for."""
+    shown = RunParams.__annotations__.keys() & set(Run.__struct_fields__)
+    others = {"assistant_id", "thought_instructions", "chat_instructions"}  # AppBuilder's two
+
+    assert shown - others == KEPT.keys()
 
 
 async def test_runs_and_steps_are_listed(client: DashScope, assistant_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -123,4 +124,38 @@ async def test_two_disks_have_nothing_in_common(folders: Path) -> None:
     await two.write("b", pieces(b"b"))
     one.close()
 
+    assert kept(folders) == [b"b"]
+
+
+def sweep(folders: Path) -> None:
+    """Remove all folders, as systems do with temporary ones."""
+    for path in folders.iterdir():
+        shutil.rmtree(path)
+
+
+async def test_a_folder_that_somebody_removed_is_made_anew(folders: Path) -> None:
+    """Systems clean up their temporary folders; files that went with it can still be removed."""
+    disk = Disk(100)
+    gone = await disk.write("a", pieces(b"a"))
+    sweep(folders)
+    await disk.write("b", pieces(b"b"))
+
+    assert kept(folders) == [b"b"]
+    assert modes(folders) == [0]
+    disk.remove(gone.content.id)
+    disk.close()
+    assert modes(folders) == []
+
+
+async def test_a_folder_that_goes_while_a_file_is_written_harms_no_other(folders: Path) -> None:
+    """The file that was being written can be taken away, and the next one is kept."""
+    disk = Disk(3)
+
+    async def swept() -> AsyncIterator[bytes]:
+        yield b"abc"
+        sweep(folders)
+        yield b"d"
+
+    assert (await disk.write("large", swept())).content is None
+    await disk.write("b", pieces(b"b"))
     assert kept(folders) == [b"b"]

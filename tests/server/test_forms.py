@@ -89,6 +89,10 @@ def part(disposition: str, data: bytes = b"abc", more: str = "") -> bytes:
         ('form-data; name="files"; filename="100%22.txt"', "100%22.txt"),
         ('form-data; name="files"; filename="a\\"b.txt"', 'a"b.txt'),
         ('form-data; name="files"; filename="C:\\dir\\a.txt"', "a.txt"),
+        ('form-data; name="files"; filename="C:\\dir\\"', "file"),
+        ('form-data; name="files"; filename="a;b\\"', "file"),
+        ('form-data; name="files"; filename="a\\" ', "file"),
+        ('form-data; filename="a\\"b"; name="files"', 'a"b'),
         ('form-data; name="files"; filename="../../etc/passwd"', "passwd"),
         ('form-data; name="files"; filename="/"', "file"),
         ('form-data; name="files"; filename=""', "file"),
@@ -111,6 +115,30 @@ async def test_a_file_s_name_is_read_as_it_was_written(
     assert answer["data"]["uploaded_files"][0]["name"] == name
     assert kept(tmp_path) == [b"abc"]
     assert len(folders(tmp_path)) == 1
+
+
+async def test_a_client_s_name_may_end_in_a_backslash(server: LocalServer, tmp_path: Path) -> None:
+    """The client writes it as it is, before the closing quote."""
+    async with server.client(DashScope) as client:
+        made = await client.files.create(b"abc", filename="folder\\")
+        assert (await client.files.retrieve(made.id)).filename == "file"
+
+    assert kept(tmp_path) == [b"abc"]
+
+
+@pytest.mark.parametrize(("size", "status"), [(65_536, 200), (65_537, 413)])
+async def test_a_field_that_is_too_large_is_told_as_such(
+    server: LocalServer, tmp_path: Path, size: int, status: int
+) -> None:
+    """It is the field that is over its limit, and not the file; the limit itself is good."""
+    text = part('form-data; name="descriptions"', b"x" * size)
+    answered, answer = await posted(server, FILE + text + END)
+
+    assert answered == status
+    assert len(kept(tmp_path)) == (1 if status == 200 else 0)
+    if status == 413:
+        assert answer["code"] == "RequestTooLarge"
+        assert answer["message"] == "A field of the form is larger than 65536 bytes."
 
 
 async def test_bytes_of_another_encoding_are_replaced(server: LocalServer) -> None:

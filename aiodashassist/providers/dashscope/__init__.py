@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.operations import CancelRun, CreateFiles, ListOperation, Operation
 from aiodashassist.core.provider import EventReader, Request, Response
-from aiodashassist.errors import APIError
+from aiodashassist.errors import APIError, DecodeError
 from aiodashassist.providers.dashscope import codec, failures, files, frames, routes
 
 __all__ = ("DashScopeProvider",)
@@ -37,7 +37,10 @@ class DashScopeProvider:
 
     def decode(self, operation: Operation[T], response: Response) -> T:
         """See `Provider.decode`."""
-        body = codec.parse(response.body)
+        try:
+            body = codec.parse(response.body)
+        except DecodeError as error:
+            raise failures.unreadable(response, error) from error
         if isinstance(operation, files.OPERATIONS):
             return cast("T", files.decode(operation, body))
         if isinstance(operation, ListOperation):

@@ -16,6 +16,7 @@ from aiodashassist.errors import (
     AuthenticationError,
     BadRequest,
     Conflict,
+    DecodeError,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -24,7 +25,14 @@ from aiodashassist.errors import (
 from aiodashassist.providers.dashscope import files
 from aiodashassist.providers.dashscope.codec import BROKEN
 
-__all__ = ("answer_error", "kind_of", "says_no_such_call", "stream_error", "upload_error")
+__all__ = (
+    "answer_error",
+    "kind_of",
+    "says_no_such_call",
+    "stream_error",
+    "unreadable",
+    "upload_error",
+)
 
 BY_CODE: dict[str, type[APIError]] = {
     "InvalidApiKey": AuthenticationError,
@@ -67,6 +75,7 @@ BY_STATUS: dict[int, type[APIError]] = {
     429: RateLimited,
 }
 MISSING = ("does not exist", "not exist.", "has been deleted", "can not be found")
+GLIMPSE = 60  # characters of an answer that cannot be read
 SHOWN = 200  # characters of a body that is not JSON
 
 
@@ -95,7 +104,8 @@ def answer_error(response: Response) -> APIError | None:
     inner = body.get("error")
     if isinstance(inner, Mapping) and not body.keys() & {"id", "data"}:
         body = {**body, **inner}
-    if good and not (body.get("code") and "message" in body and not body.keys() & {"id", "data"}):
+    told = body.get("code") and body.keys() & {"message", "msg"}
+    if good and (not told or body.get("id") or body.get("data") is not None):
         return None
     code = str(body.get("code") or "")
     message = str(body.get("message") or body.get("msg") or "") or _shown(response)
@@ -108,6 +118,14 @@ def answer_error(response: Response) -> APIError | None:
         retry_after=_seconds(response.headers.get("retry-after")),
         request_id=str(request_id) if request_id else response.headers.get("x-request-id"),
     )
+
+
+def unreadable(response: Response, error: DecodeError) -> DecodeError:
+    """An answer that is no JSON, told by what it is and how it begins: a wrong host's, mostly."""
+    kind = response.headers.get("content-type") or "no type"
+    shown = "".join(c if c.isprintable() else "?" for c in _shown(response)[:GLIMPSE])
+    begins = f"it begins {shown!r}" if response.body else "it is empty"
+    return DecodeError(f"status {response.status}, {kind}: {error.message}; {begins}")
 
 
 def upload_error(response: Response) -> APIError | None:

@@ -202,11 +202,27 @@ def _taken(params: dict[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _query(given: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in given.items() if value is not None}
+    """Texts, numbers and truth values as a URL has them; None is not sent."""
+    query = {}
+    for key, value in given.items():
+        if value is None:
+            continue
+        if not isinstance(key, str) or not isinstance(value, str | int | float):
+            raise InvalidArgument(
+                f"the query has names and plain values, not {key!r}: {value!r:.60}"
+            )
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        try:
+            (key + text).encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArgument(f"{key!r} cannot be written in a URL: {error}") from error
+        query[key] = text
+    return query
 
 
 NEEDS: dict[type[Operation[Any]], str] = {
     ops.CreateAssistant: "model",
+    ops.AttachFile: "file_id",
     ops.CreateMessage: "content",
     ops.CreateRun: "assistant_id",
     ops.CreateThreadAndRun: "assistant_id",
@@ -249,8 +265,14 @@ def check(given: Mapping[str, Any]) -> None:
 
 
 def _check_content(name: str, value: Any) -> None:
-    if value == "":
-        raise InvalidArgument(f"{name} must not be empty")
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument(f"{name} must be a text, and not empty")
+
+
+def _check_cursor(name: str, value: Any) -> None:
+    """An id; the empty text is sent as the official SDK sends it (dashscope.md §2)."""
+    if value != "":
+        checks.identifier(name, value)
 
 
 def _check_messages(name: str, value: Any) -> None:
@@ -258,11 +280,16 @@ def _check_messages(name: str, value: Any) -> None:
         raise InvalidArgument(f"{name} must be a list, not {type(value).__name__}")
     for message in value:
         check(message)
+        if message.get("content") is None:
+            raise InvalidArgument(f"a message in {name} needs content")
 
 
 def _check_truncation(name: str, value: Any) -> None:
     """Only `last_messages` is supported, as the documents have it (dashscope.md §2.2)."""
-    plain_value = msgspec.to_builtins(value)
+    try:
+        plain_value = msgspec.to_builtins(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
     if not isinstance(plain_value, Mapping):
         raise InvalidArgument(f"{name} must be an object, not {type(value).__name__}")
     checks.one_of(f"{name}.type", plain_value.get("type"), ("last_messages",))
@@ -283,6 +310,8 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "order": lambda name, value: checks.one_of(name, value, ("asc", "desc")),
     "temperature": lambda name, value: checks.between(name, value, "[0, 2)"),
     "top_p": lambda name, value: checks.between(name, value, "(0, 1]"),
+    "after": _check_cursor,
+    "before": _check_cursor,
     "page_no": lambda name, value: checks.whole(name, value, "[1, inf)"),
     "page_size": lambda name, value: checks.whole(name, value, "[1, 100]"),
     "top_k": lambda name, value: checks.whole(name, value, "[0, inf)"),

@@ -1,7 +1,7 @@
 """Who answers: an engine is given the conversation and says what the assistant does next.
 
 An engine holds no state of a run: after each round of tool outputs it is asked anew, with the
-rounds so far. A server that was restarted in between could so go on.
+rounds so far. So a server that was restarted in between could go on.
 """
 
 from collections.abc import AsyncGenerator

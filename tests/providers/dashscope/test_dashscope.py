@@ -83,6 +83,13 @@ def test_an_unreadable_answer_is_a_decode_error(operation: Operation[Any], body:
         PROVIDER.decode(operation, Response(status=200, body=body))
 
 
+def test_an_answer_of_another_host_says_what_it_is() -> None:
+    """What is no JSON is told by its status, its type and how it begins."""
+    page = Response(status=200, headers={"content-type": "text/html"}, body=b"<html>Log in")
+    with pytest.raises(DecodeError, match=r"status 200, text/html: .*it begins '<html>Log in'"):
+        PROVIDER.decode(RETRIEVE, page)
+
+
 def test_a_list_without_data_is_a_decode_error() -> None:
     """An object that is no list envelope is not taken for an empty list."""
     with pytest.raises(DecodeError):

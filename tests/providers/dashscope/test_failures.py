@@ -14,6 +14,7 @@ from aiodashassist.errors import (
     AuthenticationError,
     BadRequest,
     Conflict,
+    DecodeError,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -24,6 +25,7 @@ from aiodashassist.providers.dashscope.failures import (
     kind_of,
     says_no_such_call,
     stream_error,
+    unreadable,
     upload_error,
 )
 
@@ -230,6 +232,8 @@ def test_a_long_text_is_cut() -> None:
     [
         b'{"id":"run_1","code":"x","message":"y"}',
         b'{"data":[],"code":"x","message":"y"}',
+        b'{"data":{},"code":"x","msg":"y"}',
+        b'{"id":"run_1","data":null,"code":"x","msg":"y"}',
         b'{"code":"","message":"y","request_id":"r"}',
         b'{"code":"x"}',
         b'{"request_id":"r"}',
@@ -251,6 +255,10 @@ def test_a_good_answer_is_no_error(status: int, body: bytes) -> None:
         {"code": "InternalError", "message": "", "request_id": "r"},
         {"code": "InternalError", "message": "broken"},
         {"error": {"code": "InternalError", "message": "broken"}},
+        {"code": "InternalError", "message": "broken", "data": None},
+        {"code": "InternalError", "msg": "broken", "data": None, "success": False},
+        {"code": "InternalError", "message": "broken", "id": None},
+        {"code": "InternalError", "msg": "broken", "id": ""},
     ],
 )
 def test_an_error_may_come_with_a_good_status(body: Any) -> None:
@@ -404,6 +412,27 @@ def test_the_older_envelope_is_no_error() -> None:
     body = {"code": 0, "msg": "ok", "success": True, "data": {"uploaded_files": [TAKEN]}}
 
     assert uploaded(200, body) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "words"),
+    [
+        (200, b"<html>\n <p>Hi</p>", {"content-type": "text/html"},
+         "status 200, text/html: not JSON; it begins '<html> <p>Hi</p>'"),
+        (201, b"", {}, "status 201, no type: not JSON; it is empty"),
+        (200, b"", {"content-type": "text/html"}, "status 200, text/html: not JSON; it is empty"),
+        (200, "文".encode() * 61, {}, f"status 200, no type: not JSON; it begins '{'文' * 60}'"),
+        (200, b"a\x1b[2Jb\x00c", {}, "status 200, no type: not JSON; it begins 'a?[2Jb?c'"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_cannot_be_read_says_whose_it_is(
+    status: int, body: bytes, headers: dict[str, str], words: str
+) -> None:
+    """Status, type and the first 60 characters, with nothing a terminal would obey."""
+    answer = Response(status=status, headers=headers, body=body)
+    error = unreadable(answer, DecodeError("not JSON"))
+
+    assert (type(error), error.message) == (DecodeError, words)
 
 
 @given(

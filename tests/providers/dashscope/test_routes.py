@@ -307,10 +307,17 @@ def test_json_without_end_is_refused() -> None:
     endless["self"] = endless
 
     with pytest.raises(InvalidArgument, match="UpdateRun cannot be written"):
-        routes.encode(ops.UpdateRun(**RUN, params={"metadata": endless}))
+        routes.encode(ops.UpdateRun(**RUN, params={"extra_body": endless}))
 
 
 ABSENT: dict[str, Any] = {"assistant_id": None, "content": None}
+SILENT: Any = {}
+
+
+def run(**params: Any) -> Operation[Any]:
+    """A run with parameters."""
+    fields: Any = {"assistant_id": "a", **params}
+    return ops.CreateRun(thread_id="t", params=fields)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +327,16 @@ ABSENT: dict[str, Any] = {"assistant_id": None, "content": None}
         (ops.CreateThreadAndRun(params=ABSENT), "assistant_id"),  # type: ignore[arg-type]
         (ops.CreateMessage(thread_id="t", params=ABSENT), "content"),  # type: ignore[arg-type]
         (ops.CreateFiles(files=None), "files"),  # type: ignore[arg-type]
+        (ops.AttachFile(assistant_id="a", file_id=None), "file_id"),  # type: ignore[arg-type]
+        (
+            ops.CreateThread(params={"messages": [{"content": "hi"}, {"role": "user"}]}),  # type: ignore[typeddict-item]
+            "a message in messages needs content",
+        ),
+        (run(additional_messages=[ABSENT]), "a message in additional_messages needs content"),
+        (
+            ops.CreateThreadAndRun(params={"assistant_id": "a"}, thread={"messages": [SILENT]}),
+            "a message in messages needs content",
+        ),
     ],
 )
 def test_what_a_call_cannot_do_without_is_not_none(operation: Operation[Any], field: str) -> None:
@@ -358,7 +375,7 @@ def test_what_is_not_named_reaches_the_request() -> None:
     assert json.loads(request.body or b"") == {
         "assistant_id": "a", "new": [1], "top_k": 7, "stream": False,
     }  # fmt: skip
-    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "True"})
+    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "true"})
 
 
 def test_a_call_without_parameters_has_extras_of_its_own() -> None:
@@ -366,7 +383,48 @@ def test_a_call_without_parameters_has_extras_of_its_own() -> None:
     request = routes.encode(ops.CancelRun(**RUN, extras=EXTRAS))
 
     assert json.loads(request.body or b"") == {"new": [1], "top_k": 1}
-    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "True"})
+    assert (request.headers, request.query) == ({"X-Mine": "1"}, {"debug": "true"})
+
+
+def queried(query: dict[Any, Any]) -> Any:
+    """What an added query is in the request."""
+    return routes.encode(ops.RetrieveThread(thread_id="t", extras={"extra_query": query})).query
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (False, "false"), (1, "1"), (0, "0"), (-1.5, "-1.5"), ("", ""),
+     ("True", "True"), ("名 &=", "名 &="), ("😀", "😀")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["x", "名"])
+def test_a_query_has_plain_values(name: str, value: object, text: str) -> None:
+    """Truths are written as JSON has them, numbers and texts as they are, under any name."""
+    assert queried({name: value, "none": None}) == {name: text}
+
+
+@pytest.mark.parametrize("value", [["a"], ("a",), {"a": 1}, b"a", object()])
+def test_a_query_has_no_other_values(value: object) -> None:
+    """What a URL has no one way to write is refused by its name, and not written as Python."""
+    with pytest.raises(InvalidArgument, match="the query has names and plain values, not 'x': "):
+        queried({"good": 1, "x": value})
+
+
+@pytest.mark.parametrize("name", [5, None, b"x", ("x",)])
+def test_a_query_has_texts_for_names(name: object) -> None:
+    """A name that is no text is shown."""
+    with pytest.raises(InvalidArgument, match="the query has names and plain values") as caught:
+        queried({name: "v"})
+    assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query", [{"x": "\ud800"}, {"x": "a\udfffb"}, {"\ud800": "x"}, {"\udc00": ""}]
+)
+def test_half_a_pair_is_in_no_query(query: dict[str, str]) -> None:
+    """Neither a value nor a name can be sent with it, and the error itself can be printed."""
+    with pytest.raises(InvalidArgument, match="cannot be written in a URL") as caught:
+        queried(query)
+    assert str(caught.value).isascii()
 
 
 def test_what_is_not_named_joins_a_list_and_a_form() -> None:
@@ -517,6 +575,8 @@ def test_tools_are_declared_as_the_wire_has_them() -> None:
 
 
 MANY = {str(number): "" for number in range(17)}
+ENDLESS: dict[str, Any] = {}
+ENDLESS["self"] = ENDLESS
 
 
 def assistant(**params: Any) -> Operation[Any]:
@@ -524,10 +584,9 @@ def assistant(**params: Any) -> Operation[Any]:
     return ops.CreateAssistant(params={"model": "m", **params})  # type: ignore[typeddict-item]
 
 
-def run(**params: Any) -> Operation[Any]:
-    """A run with parameters."""
-    fields: Any = {"assistant_id": "a", **params}
-    return ops.CreateRun(thread_id="t", params=fields)
+def said(content: Any) -> Operation[Any]:
+    """A message of this content."""
+    return ops.CreateMessage(thread_id="t", params={"content": content})
 
 
 def listed(**page: Any) -> Operation[Any]:
@@ -579,7 +638,19 @@ def listed(**page: Any) -> Operation[Any]:
         (run(assistant_id=""), "assistant_id"),
         (run(assistant_id=7), "assistant_id"),
         (ops.UpdateRun(**RUN, params={"metadata": MANY}), "metadata"),
-        (ops.CreateMessage(thread_id="t", params={"content": ""}), "content"),
+        (said(""), "content must be a text, and not empty"),
+        (said(5), "content must be a text, and not empty"),
+        (said(["hi"]), "content must be a text, and not empty"),
+        (said(b"hi"), "content must be a text, and not empty"),
+        (said({"type": "text"}), "content must be a text, and not empty"),
+        (ops.CreateThread(params={"messages": [{"content": 5}]}), "content"),  # type: ignore[typeddict-item]
+        (listed(after=5), "after must be a non-empty string"),
+        (listed(after=["a"]), "after must be a non-empty string"),
+        (listed(before=0), "before must be a non-empty string"),
+        (listed(before=b"b"), "before must be a non-empty string"),
+        (run(truncation_strategy=object()), "truncation_strategy cannot be written as JSON"),
+        (run(truncation_strategy=ENDLESS), "truncation_strategy cannot be written as JSON"),
+        (run(truncation_strategy=[5]), "truncation_strategy must be an object, not list"),
         (ops.CreateThread(params={"messages": [{"content": ""}]}), "content"),
         (ops.CreateThread(params={"messages": [{"content": "x", "metadata": MANY}]}), "metadata"),
         (
@@ -609,6 +680,9 @@ def test_a_value_beyond_its_limit_is_refused(operation: Operation[Any], field: s
         numbered(page_size=1, page_no=1),
         numbered(page_size=100, page_no=10**6),
         listed(page_size=100, order="desc", after=""),
+        listed(after="", before="b"),
+        listed(after="a", before=""),
+        listed(after=None, before=None),
         run(truncation_strategy={"type": "last_messages"}),
         run(truncation_strategy={"type": "last_messages", "last_messages": None}),
         run(truncation_strategy=TruncationStrategy(last_messages=1)),

@@ -19,7 +19,7 @@ from aiodashassist import (
     UserAuth,
     tool,
 )
-from aiodashassist.resources.ensure import CONFIG
+from aiodashassist.ensure import CONFIG
 from aiodashassist.server import LocalServer
 from tests.raw_server import RawServer, Received, Writer, whole
 from tests.resources.test_assistants import DECLARED, get_weather
@@ -127,6 +127,71 @@ async def test_another_configuration_updates_the_oldest(server: LocalServer) -> 
     assert kept.metadata["k"] == "v"
 
 
+async def test_a_younger_one_that_fits_is_not_taken_where_one_is_updated(client: DashScope) -> None:
+    """It may be about to be dropped by whoever made it: everybody settles on the oldest."""
+    oldest = await client.assistants.ensure(name="helper", model="m")
+    younger = await client.assistants.ensure(name="helper", model="n", on_change="create")
+    found = await client.assistants.ensure(name="helper", model="n")
+
+    assert (found.id, found.model) == (oldest.id, "n")
+    assert (await client.assistants.ensure(name="helper", model="n")).id == oldest.id
+    assert [one.id for one in await all_of(client)] == [oldest.id, younger.id]
+
+
+@pytest.mark.parametrize("models", [("m", "n"), ("m", "n", "o") * 5], ids=["two", "fifteen"])
+async def test_configurations_that_begin_at_once_end_with_one(
+    server: LocalServer, models: tuple[str, ...]
+) -> None:
+    """Workers of several versions start together: whatever each was given lives afterwards."""
+    clients = [server.client(DashScope) for _ in models]
+    try:
+        pairs = zip(clients, models, strict=True)
+        asked = (one.assistants.ensure(name="helper", model=model) for one, model in pairs)
+        ids = {assistant.id for assistant in await asyncio.gather(*asked)}
+        left = await all_of(clients[0])
+    finally:
+        for one in clients:
+            await one.close()
+
+    assert [assistant.id for assistant in left] == list(ids)
+    assert left[0].model in models
+
+
+@pytest.mark.parametrize(
+    ("again", "named"),
+    [
+        ({}, "file_ids, temperature, top_p, top_k, max_tokens"),
+        ({"file_ids": ["g"], "top_p": 0.5, "top_k": None}, "temperature, top_k, max_tokens"),
+        ({"file_ids": [], "temperature": 0, "top_p": 1, "top_k": 0, "max_tokens": 1}, None),
+    ],
+)
+async def test_what_cannot_be_cleared_is_logged(
+    client: DashScope, caplog: pytest.LogCaptureFixture, again: dict[str, Any], named: str | None
+) -> None:
+    """An update has no words for "no file" or "no temperature": what stays is named, once."""
+    made = await client.assistants.ensure(
+        name="helper", model="m", file_ids=["f"], temperature=0.5, top_p=0.9, top_k=5, max_tokens=99
+    )
+    await client.assistants.ensure(name="helper", model="n", **again)
+    await client.assistants.ensure(name="helper", model="n", **again)
+
+    warned = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    told = f"assistant {made.id} keeps its {named}: they cannot be cleared"
+    assert warned == ([told] if named else [])
+
+
+async def test_what_can_be_cleared_is_not_logged(
+    client: DashScope, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Texts and tools are taken away, and nothing else was given."""
+    await client.assistants.ensure(
+        name="helper", model="m", instructions="i", description="d", tools=[get_weather]
+    )
+    await client.assistants.ensure(name="helper", model="n")
+
+    assert [one for one in caplog.records if one.levelno >= logging.WARNING] == []
+
+
 async def test_an_update_keeps_what_is_given_again(client: DashScope) -> None:
     """Only what is left out is cleared."""
     await client.assistants.ensure(name="helper", model="m", instructions="i", description="d")
@@ -176,12 +241,20 @@ async def test_the_users_metadata_is_kept_beside_ours(client: DashScope) -> None
     assert "hush-1" not in json.dumps(made.metadata)
 
 
+async def test_fifteen_pairs_of_metadata_have_room(client: DashScope) -> None:
+    """With ours they are the sixteen that the service takes."""
+    mine = {str(number): "v" for number in range(15)}
+    made = await client.assistants.ensure(name="helper", model="m", metadata=mine)
+
+    assert made.metadata == {**mine, CONFIG: made.metadata[CONFIG]}
+
+
 FULL = {str(number): "v" for number in range(16)}
 NONSENSE: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"name": ""}, InvalidArgument, "name"),
     ({"name": None}, InvalidArgument, "name"),
     ({"on_change": "delete"}, InvalidArgument, "on_change"),
-    ({"metadata": FULL}, InvalidArgument, "17 pairs; at most 16"),
+    ({"metadata": FULL}, InvalidArgument, "15 pairs"),
     ({"metadata": "x"}, InvalidArgument, "metadata"),
     ({"metadata": 0}, InvalidArgument, "metadata"),
     ({"temperature": 9}, InvalidArgument, "temperature"),
@@ -267,11 +340,14 @@ class Crowded:
             writer.write(self._deletion)
 
 
-REFUSED = whole(b'{"code":"InvalidParameter","message":"does not exist"}', "400 Bad Request")
+GONE = whole(b'{"code":"InvalidParameter","message":"does not exist"}', "400 Bad Request")
+REFUSED = whole(b'{"code":"InternalError","message":"not now"}', "500 Internal Server Error")
 DELETED = whole(b'{"id":"asst_mine","object":"assistant.deleted","deleted":true}')
 
 
-@pytest.mark.parametrize(("deletion", "warnings"), [(DELETED, 0), (REFUSED, 1), (None, 1)])
+@pytest.mark.parametrize(
+    ("deletion", "warnings"), [(DELETED, 0), (GONE, 0), (REFUSED, 1), (None, 1)]
+)
 async def test_ones_own_is_deleted_where_another_was_first(
     deletion: bytes | None, warnings: int, caplog: pytest.LogCaptureFixture
 ) -> None:

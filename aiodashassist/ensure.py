@@ -24,6 +24,7 @@ OnChange = Literal["update", "create"]
 
 CONFIG = "aiodashassist.config"  # the key in the metadata
 CLEARED: Mapping[str, Any] = {"description": "", "instructions": "", "tools": []}
+KEPT = ("file_ids", "temperature", "top_p", "top_k", "max_tokens")  # what no update clears
 LARGEST_PAGE = 100  # assistants, so that looking takes few requests
 READINGS = 5  # of a list that others change meanwhile
 UNCOUNTED = ("extra_headers", "extra_query")  # they are of the request, not of the assistant
@@ -38,22 +39,37 @@ async def ensured(session: Session, params: AssistantParams, on_change: OnChange
     wanted = _marked(params, mark)
     creation = ops.CreateAssistant(params=wanted)
     session.provider.encode(creation)  # what cannot be made is refused before anything is sent
-    known = await _namesakes(session, params)
-    same = _first(known, mark)
-    if same is not None:
-        return same
-    if known and on_change == "update":
-        oldest = known[0]
-        # What is left out would stay as it was: an update changes only what it names (§2.1).
-        gone = {name: value for name, value in CLEARED.items() if getattr(oldest, name)}
-        changed = cast("AssistantParams", {**gone, **wanted})
-        return await session.call(ops.UpdateAssistant(assistant_id=oldest.id, params=changed))
-    made = await session.call(creation)
-    first = _first(await _namesakes(session, params), mark)
-    if first is None or first.id == made.id:
-        return made
-    await _drop(session, made, _extras(params))
-    return first
+    one = _chosen(await _namesakes(session, params), mark, on_change)
+    if one is None:
+        made = await session.call(creation)
+        one = _chosen(await _namesakes(session, params), mark, on_change)
+        if one is None or one.id == made.id:
+            return made
+        await _drop(session, made, _extras(params))
+    if one.metadata[CONFIG] == mark:
+        return one
+    return await session.call(_update(one, wanted))
+
+
+def _chosen(known: Sequence[Assistant], mark: str, on_change: OnChange) -> Assistant | None:
+    """The one that everybody settles on; nobody ever drops it.
+
+    Where one is updated it is the oldest: a younger one that fits may be about to be dropped.
+    """
+    if on_change == "update":
+        return known[0] if known else None
+    return next((one for one in known if one.metadata[CONFIG] == mark), None)
+
+
+def _update(one: Assistant, wanted: AssistantParams) -> ops.UpdateAssistant:
+    """What makes the assistant the wanted one: an update changes only what it names (§2.1)."""
+    gone = {name: value for name, value in CLEARED.items() if getattr(one, name)}
+    left = [name for name in KEPT if getattr(one, name) and wanted.get(name) is None]
+    if left:
+        logger.warning("assistant %s keeps its %s: they cannot be cleared", one.id, ", ".join(left))
+    return ops.UpdateAssistant(
+        assistant_id=one.id, params=cast("AssistantParams", {**gone, **wanted})
+    )
 
 
 def _marked(params: AssistantParams, mark: str) -> AssistantParams:
@@ -61,6 +77,8 @@ def _marked(params: AssistantParams, mark: str) -> AssistantParams:
     metadata = params.get("metadata")
     if metadata is not None:
         checks.metadata(metadata)
+        if len(metadata) >= checks.METADATA_PAIRS:
+            raise InvalidArgument("metadata can have 15 pairs: ensure keeps one of its own")
     return cast("AssistantParams", {**params, "metadata": {**(metadata or {}), CONFIG: mark}})
 
 
@@ -95,14 +113,12 @@ async def _listed(session: Session, params: AssistantParams) -> list[Assistant]:
     ]
 
 
-def _first(assistants: Sequence[Assistant], mark: str) -> Assistant | None:
-    return next((one for one in assistants if one.metadata[CONFIG] == mark), None)
-
-
 async def _drop(session: Session, made: Assistant, extras: Extras) -> None:
     """Delete what this call made: another was first, and everybody settles on that one."""
     try:
         await session.call(ops.DeleteAssistant(assistant_id=made.id, extras=extras))
+    except NotFound:
+        pass  # gone already
     except AssistError as error:
         logger.warning("assistant %s is left over: %r", made.id, error)
 
