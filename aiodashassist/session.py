@@ -81,13 +81,16 @@ class _Connector(aiohttp.TCPConnector):
         """
         transport = protocol.transport
         if options.get("should_close") and transport and transport.get_write_buffer_size():
+            _see_loss(protocol)
             transport.abort()
         super()._release(key, protocol, **options)
 
     def _close(self, **options: Any) -> Any:
         for protocol in list(self._acquired):  # in use, and nobody waits for the answers any more
-            if protocol.transport is not None:
-                protocol.transport.abort()
+            transport = getattr(protocol, "transport", None)  # one being made may have none
+            if transport is not None:
+                _see_loss(protocol)
+                transport.abort()
         return super()._close(**options)
 
 
@@ -491,13 +494,22 @@ def _harmless(error: Exception) -> Exception | None:
     return None if isinstance(error, aiohttp.ClientResponseError) else error
 
 
+def _see_loss(protocol: Any) -> None:
+    """Nobody waits for this connection to take more: until 3.13 aiohttp would log its loss."""
+    waiter = getattr(protocol, "_drain_waiter", None)
+    if waiter is not None:
+        waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 def _bare(error: BaseException, before: BaseException | None) -> None:
     """Take the frames from all beneath an error: whoever reports local variables has the key there.
 
     What the caller was handling before is beneath it, too, and the caller's own.
     """
+    met: set[int] = set()  # causes may go round in a circle
     seen = error.__cause__ or error.__context__
-    while seen is not None and seen is not before:
+    while seen is not None and seen is not before and id(seen) not in met:
+        met.add(id(seen))
         seen.__traceback__ = None
         seen = seen.__cause__ or seen.__context__
 

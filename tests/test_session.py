@@ -39,7 +39,7 @@ from aiodashassist.errors import (
     UnexpectedRedirect,
     UnsupportedOperation,
 )
-from aiodashassist.session import Body, Session
+from aiodashassist.session import Body, Session, _bare
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 
 KEY = "sk-very-secret-0123456789"
@@ -1197,3 +1197,12 @@ async def test_a_progress_that_cannot_be_called_is_told_before_anything_is_sent(
             await client.files.create(b"abc", progress=progress)
 
     assert server.requests == []
+
+
+def test_causes_that_go_round_in_a_circle_are_stripped_once() -> None:
+    """Whatever the caller's own exceptions look like, this comes to an end."""
+    first, second, error = ValueError("a"), ValueError("b"), ConnectError("c")
+    first.__cause__, second.__cause__, error.__cause__ = second, first, first
+    _bare(error, None)
+
+    assert error.__cause__ is first

@@ -57,8 +57,9 @@ class Disk:
         return Upload(filename=filename, size=size, content=content)
 
     def remove(self, file_id: str) -> None:
-        """Delete the bytes of a file."""
-        self._place(file_id).unlink(missing_ok=True)
+        """Delete the bytes of a file; once all is deleted there is nothing to do."""
+        if self._folder is not None:
+            (self._folder / file_id).unlink(missing_ok=True)
 
     def discard(self, form: Form) -> None:
         """Delete what came with a form that was refused."""

@@ -79,7 +79,8 @@ class Execution:
                     return
         except Exception:
             logger.exception("the engine failed in run %s", self.run.id)
-            self.end("failed", "server_error", "The engine failed; see the server's log.")
+            if not self.run.is_terminal:  # it may have been cancelled meanwhile
+                self.end("failed", "server_error", "The engine failed; see the server's log.")
 
     def answer(self, calls: tuple[ToolCall, ...]) -> None:
         """Take the outputs of the round and let the run go on, at once."""

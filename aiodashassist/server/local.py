@@ -117,11 +117,15 @@ class LocalServer:
 
     async def close(self) -> None:
         """Cancel all runs, let their streams end, and stop listening."""
-        await self._runs.close()
-        await asyncio.sleep(0)
-        await self._runner.cleanup()
-        self._disk.close()
-        self._url = None
+        try:
+            await self._runs.close()
+            await asyncio.sleep(0)
+        finally:
+            try:
+                await self._runner.cleanup()
+            finally:
+                self._disk.close()
+                self._url = None
 
     async def __aenter__(self) -> Self:
         await self.start()

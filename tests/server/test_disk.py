@@ -159,3 +159,12 @@ async def test_a_folder_that_goes_while_a_file_is_written_harms_no_other(folders
     assert (await disk.write("large", swept())).content is None
     await disk.write("b", pieces(b"b"))
     assert kept(folders) == [b"b"]
+
+
+def test_removing_after_the_close_makes_no_new_folder(folders: Path) -> None:
+    """An upload that breaks off at the very end leaves nothing behind."""
+    disk = Disk(100)
+    disk.close()
+    disk.remove("file_x")
+
+    assert list(folders.iterdir()) == []

@@ -207,3 +207,35 @@ async def test_a_fault_of_the_engine_fails_the_run(
     assert last.run.last_error is not None
     assert (last.status, last.run.last_error.code, text) == ("failed", "server_error", "so far")
     assert "RuntimeError" in caplog.text
+
+
+class Untidy:
+    """An engine whose cleanup fails when its run is cancelled."""
+
+    def __init__(self) -> None:
+        self.at_work = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    async def respond(self, turn: Turn) -> AsyncGenerator[Move, None]:
+        """Say something, and never come to an end."""
+        yield Say("so far")
+        self.at_work.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+            raise RuntimeError("the cleanup failed")
+
+
+async def test_a_cancelled_run_stays_so_whatever_its_engine_does() -> None:
+    """A fault in the engine's cleanup comes after the end of the run, and changes nothing."""
+    engine = Untidy()
+    async with LocalServer(engine=engine) as server, server.client(DashScope) as client:
+        assistant = await client.assistants.create(model="m")
+        thread = await client.threads.create(messages=[{"content": "x"}])
+        run = await client.threads.runs.create(thread.id, assistant_id=assistant.id)
+        await engine.at_work.wait()
+        await client.threads.runs.cancel(thread.id, run.id)
+        await engine.ended.wait()
+
+        assert (await client.threads.runs.retrieve(thread.id, run.id)).status == "cancelled"
