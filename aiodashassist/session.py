@@ -186,7 +186,7 @@ class Body:
 class _FilePart(aiohttp.Payload):
     """One file of a form, as aiohttp sends it."""
 
-    def __init__(self, name: str, file: Outgoing, sent: Callable[[], None]) -> None:
+    def __init__(self, name: str, file: Outgoing, sent: Callable[[], None] | None) -> None:
         super().__init__(file, filename=file.upload.filename)
         self.name = name
         self.file = file
@@ -212,7 +212,8 @@ class _FilePart(aiohttp.Payload):
     async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
         """Send it."""
         await self.file.send(writer.write)
-        self._sent()
+        if self._sent is not None:
+            self._sent()
 
 
 class Session:
@@ -377,7 +378,7 @@ class Session:
         return headers
 
     def _parts(self, request: Request, answer: asyncio.Timeout | None) -> list[_FilePart]:
-        """The files of a form; when one is sent, the clock of the answer begins."""
+        """The files of a form; when the last one is sent, the clock of the answer begins."""
         files = request.form.files if request.form is not None else ()
         read = self.config.timeouts.read
 
@@ -386,7 +387,11 @@ class Session:
                 with suppress(RuntimeError):  # the answer came before all was sent
                     answer.reschedule(asyncio.get_running_loop().time() + read)
 
-        return [_FilePart(name, Outgoing(upload, read), sent) for name, upload in files]
+        last = len(files) - 1
+        return [
+            _FilePart(name, Outgoing(upload, read), sent if i == last else None)
+            for i, (name, upload) in enumerate(files)
+        ]
 
     async def _read(self, response: aiohttp.ClientResponse) -> Response:
         """A whole answer, bounded; one that says it is larger is not read at all."""

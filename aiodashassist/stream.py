@@ -267,6 +267,8 @@ class RunStream:
                     await asyncio.wait(tasks)
         except TimeoutError:
             logger.warning("run %s: not all could be ended within Timeouts.cancel", run_id)
+        except Exception:  # nobody waits for the result of a duty
+            logger.exception("run %s: it could not be wound up", run_id)
         finally:
             loop.drop()
 

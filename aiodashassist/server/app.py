@@ -83,7 +83,7 @@ class _Handler:
             body = await _whole(request)
         try:
             operation = self._service.parse(request.method, path, request.query, body)
-        except Refusal:
+        except BaseException:  # a fault of ours, too, must leave no file behind
             if isinstance(body, Form):
                 self._disk.discard(body)
             raise
