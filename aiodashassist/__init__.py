@@ -1,19 +1,21 @@
 """Asyncio client and local server for Assistants APIs.
 
-from aiodashassist import DashScope, tool
+from aiodashassist import AppBuilder, DashScope, tool
 
-client.py     DashScope: one session, one provider, the resources of `resources/`
+services.py   DashScope, AppBuilder, and AssistantsClient: what they have in common
+client.py     one session, one provider, the resources of `resources/`
 stream.py     RunStream, what users iterate; loop.py is the one loop behind it
 tools.py      @tool and Toolset; schema.py reads signatures, dispatch.py runs the calls
 session.py    all I/O of the client; feed.py and clocks.py are one streamed answer
-polling.py    a run that is followed without a stream; pages.py, uploads.py: lists and files
+polling.py    a run that is followed without a stream
+pages.py      lists; uploads.py, downloads.py: files on their way
 core/         values and pure machines: models, events, operations, SSE, the run machine
 providers/    one folder for each wire, pure
 server/       the local server
 errors.py     every exception
 """
 
-from aiodashassist.client import Client, DashScope
+from aiodashassist.client import Client
 from aiodashassist.core.events import (
     ErrorEvent,
     Event,
@@ -38,6 +40,7 @@ from aiodashassist.core.models import (
     Assistant,
     Content,
     Deleted,
+    FinalAnswer,
     LastError,
     Message,
     Page,
@@ -50,14 +53,19 @@ from aiodashassist.core.models import (
 )
 from aiodashassist.core.params import (
     AssistantParams,
+    CancelParams,
     Extras,
     FileListParams,
     FileParams,
     ListParams,
     MessageParams,
     MessageUpdate,
+    ModelParameters,
     RunParams,
+    SamplingParameters,
     ThreadParams,
+    UserInfo,
+    UserLoc,
 )
 from aiodashassist.core.result import RunResult
 from aiodashassist.core.settings import Limits, Timeouts
@@ -114,26 +122,114 @@ from aiodashassist.errors import (
 from aiodashassist.handler import Approve, ToolContext
 from aiodashassist.hooks import CallInfo
 from aiodashassist.pages import Paginator
+from aiodashassist.services import AppBuilder, AssistantsClient, DashScope
 from aiodashassist.stream import RunStream
 from aiodashassist.tools import Toolset, tool
 
 __version__ = "0.1.0"
 
 __all__ = (
-    "APIError", "Approve", "AssistError", "Assistant", "AssistantFile", "AssistantParams",
-    "AuthenticationError", "BadRequest", "CallInfo", "Client", "ConfigError", "Conflict",
-    "ConnectError", "Content", "DashScope", "DecodeError", "Deleted", "ErrorEvent", "Event",
-    "Extras", "File", "FileContent", "FileListParams", "FileParams", "FirstEventTimeout",
-    "FunctionCall", "FunctionDefinition", "FunctionTool", "IdleTimeout", "InvalidArgument",
-    "LastError", "Limits", "ListParams", "LocalProtocolError", "Message", "MessageDelta",
-    "MessageEvent", "MessageFile", "MessageParams", "MessageUpdate", "NotFound", "Page",
-    "Paginator", "PauseRun", "PermissionDenied", "PluginCall", "PluginTool", "ProtocolError",
-    "RagTool", "RateLimited", "RemoteProtocolError", "RequestTimeout", "RequiredAction",
-    "ResponseTooLarge", "Run", "RunCancelled", "RunError", "RunEvent", "RunExpired", "RunFailed",
-    "RunIncomplete", "RunParams", "RunResult", "RunStep", "RunStream", "ServerError", "StepDelta",
-    "StepEvent", "StreamInterrupted", "Thread", "ThreadEvent", "ThreadParams", "Timeouts",
-    "ToolArgumentsError", "ToolCall", "ToolContext", "ToolError", "ToolFinished", "ToolNotFound",
-    "ToolOutput", "ToolProgress", "ToolRoundsExceeded", "ToolStarted", "ToolTimeout", "Toolset",
-    "TotalTimeout", "TransportError", "TruncationStrategy", "UnexpectedRedirect", "UnknownEvent",
-    "UnsupportedOperation", "UnsupportedParameter", "Usage", "UserAuth", "tool",
+    "APIError",
+    "AppBuilder",
+    "Approve",
+    "AssistError",
+    "Assistant",
+    "AssistantFile",
+    "AssistantParams",
+    "AssistantsClient",
+    "AuthenticationError",
+    "BadRequest",
+    "CallInfo",
+    "CancelParams",
+    "Client",
+    "ConfigError",
+    "Conflict",
+    "ConnectError",
+    "Content",
+    "DashScope",
+    "DecodeError",
+    "Deleted",
+    "ErrorEvent",
+    "Event",
+    "Extras",
+    "File",
+    "FileContent",
+    "FileListParams",
+    "FileParams",
+    "FinalAnswer",
+    "FirstEventTimeout",
+    "FunctionCall",
+    "FunctionDefinition",
+    "FunctionTool",
+    "IdleTimeout",
+    "InvalidArgument",
+    "LastError",
+    "Limits",
+    "ListParams",
+    "LocalProtocolError",
+    "Message",
+    "MessageDelta",
+    "MessageEvent",
+    "MessageFile",
+    "MessageParams",
+    "MessageUpdate",
+    "ModelParameters",
+    "NotFound",
+    "Page",
+    "Paginator",
+    "PauseRun",
+    "PermissionDenied",
+    "PluginCall",
+    "PluginTool",
+    "ProtocolError",
+    "RagTool",
+    "RateLimited",
+    "RemoteProtocolError",
+    "RequestTimeout",
+    "RequiredAction",
+    "ResponseTooLarge",
+    "Run",
+    "RunCancelled",
+    "RunError",
+    "RunEvent",
+    "RunExpired",
+    "RunFailed",
+    "RunIncomplete",
+    "RunParams",
+    "RunResult",
+    "RunStep",
+    "RunStream",
+    "SamplingParameters",
+    "ServerError",
+    "StepDelta",
+    "StepEvent",
+    "StreamInterrupted",
+    "Thread",
+    "ThreadEvent",
+    "ThreadParams",
+    "Timeouts",
+    "ToolArgumentsError",
+    "ToolCall",
+    "ToolContext",
+    "ToolError",
+    "ToolFinished",
+    "ToolNotFound",
+    "ToolOutput",
+    "ToolProgress",
+    "ToolRoundsExceeded",
+    "ToolStarted",
+    "ToolTimeout",
+    "Toolset",
+    "TotalTimeout",
+    "TransportError",
+    "TruncationStrategy",
+    "UnexpectedRedirect",
+    "UnknownEvent",
+    "UnsupportedOperation",
+    "UnsupportedParameter",
+    "Usage",
+    "UserAuth",
+    "UserInfo",
+    "UserLoc",
+    "tool",
 )  # fmt: skip

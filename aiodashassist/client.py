@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import copy
 from ssl import SSLContext
 from types import TracebackType
-from typing import ClassVar, Self, TypedDict, Unpack
+from typing import Self, TypedDict, Unpack
 
 from msgspec.structs import replace
 
@@ -16,8 +16,6 @@ from aiodashassist.config import (
     check_names,
     check_transport,
     check_workspace,
-    dashscope_key,
-    first,
     joined,
 )
 from aiodashassist.core import operations as ops
@@ -27,8 +25,6 @@ from aiodashassist.core.provider import Provider
 from aiodashassist.core.result import RunResult
 from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.hooks import Hook, check_hook
-from aiodashassist.providers.dashscope import DashScopeProvider
-from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
 from aiodashassist.resources.assistants import Assistants
 from aiodashassist.resources.files import Files
 from aiodashassist.resources.streams import StreamParams, Streams, sent_of
@@ -38,7 +34,7 @@ from aiodashassist.stream import RunStream
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset
 
-__all__ = ("Client", "ClientOptions", "DashScope", "Settings")
+__all__ = ("Client", "ClientOptions", "Settings")
 
 
 class ClientOptions(TypedDict, total=False):
@@ -87,7 +83,7 @@ class Client:
         assistants: `create retrieve list update delete ensure`, with `assistants.files`.
         threads: `create retrieve update delete create_and_run create_and_stream`, with
             `threads.messages`, `threads.messages.files`, `threads.runs`, `threads.runs.steps`.
-        files: `create retrieve list delete`
+        files: `create retrieve list delete content download`
     """
 
     assistants: Assistants
@@ -231,41 +227,3 @@ class Client:
         """
         async with self.stream(content, thread_id=thread_id, **params) as stream:
             return await stream.result()
-
-
-class DashScope(Client):
-    """A client of DashScope's Assistant API (Alibaba Cloud Model Studio).
-
-    Args:
-        api_key: else `DASHSCOPE_API_KEY`, else a key file (dashscope.md §1.2).
-        workspace: else `DASHSCOPE_WORKSPACE_ID`; needed for keys of a sub-workspace only.
-        base_url: else `DASHSCOPE_HTTP_BASE_URL`, else the host of `region`.
-        region: `cn`, `intl`, `us`, or a region with hosts of its own such as `ap-southeast-1`,
-            which then need a workspace (dashscope.md §1.1). A key is valid in its region only.
-        options: see `ClientOptions`.
-
-    Raises:
-        ConfigError: no key, an unknown region, or a key that would travel over plain http.
-    """
-
-    local_path: ClassVar[str] = "/api/v1"
-
-    def __init__(
-        self,
-        api_key: str | None = None,
-        workspace: str | None = None,
-        base_url: str | None = None,
-        *,
-        region: str | None = None,
-        **options: Unpack[ClientOptions],
-    ) -> None:
-        workspace = check_workspace(first(workspace, "DASHSCOPE_WORKSPACE_ID"))
-        if base_url is None and region is None:
-            base_url = first(None, "DASHSCOPE_HTTP_BASE_URL")
-        self._region = region or "cn" if base_url is None else None
-        url = base_url or dashscope_url(region or "cn", workspace)
-        key = dashscope_key(api_key)
-        super().__init__(DashScopeProvider(), url, key, workspace, options)
-
-    def _url_of(self, workspace: str | None) -> str | None:
-        return None if self._region is None else dashscope_url(self._region, workspace)

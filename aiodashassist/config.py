@@ -16,6 +16,8 @@ from aiodashassist.hooks import Hook
 
 __all__ = (
     "Config",
+    "appbuilder_key",
+    "appbuilder_url",
     "check_headers",
     "check_key",
     "check_kind",
@@ -29,6 +31,7 @@ __all__ = (
 
 T = TypeVar("T")
 
+APPBUILDER = "https://appbuilder.baidu.com"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -140,6 +143,28 @@ def dashscope_key(given: str | None) -> str:
             "~/.dashscope/api_key; the local server takes any"
         )
     return check_key(key)
+
+
+def appbuilder_key(given: str | None) -> str:
+    """The key: the argument, or `APPBUILDER_TOKEN`, either with `Bearer` or without (§1.2).
+
+    Raises:
+        ConfigError: there is none, or it cannot be a key.
+    """
+    key = first(given, "APPBUILDER_TOKEN") or ""
+    if isinstance(key, str):
+        key = key.strip().removeprefix("Bearer").strip()
+    if not key:
+        raise ConfigError(
+            "no API key: pass api_key= or set APPBUILDER_TOKEN; the local server takes any"
+        )
+    return check_key(key)
+
+
+def appbuilder_url(given: str | None) -> str:
+    """The base URL: the argument, or `GATEWAY_URL`, which may have no scheme (§1.1)."""
+    url = given or os.environ.get("GATEWAY_URL") or APPBUILDER
+    return url if given or url.startswith("http") else f"https://{url}"
 
 
 def check_transport(base_url: str, *, allow_http: bool) -> None:

@@ -25,7 +25,6 @@ OnChange = Literal["update", "create"]
 CONFIG = "aiodashassist.config"  # the key in the metadata
 CLEARED: Mapping[str, Any] = {"description": "", "instructions": "", "tools": []}
 KEPT = ("file_ids", "temperature", "top_p", "top_k", "max_tokens")  # what no update clears
-LARGEST_PAGE = 100  # assistants, so that looking takes few requests
 READINGS = 5  # of a list that others change meanwhile
 UNCOUNTED = ("extra_headers", "extra_query")  # they are of the request, not of the assistant
 
@@ -104,7 +103,7 @@ async def _namesakes(session: Session, params: AssistantParams) -> list[Assistan
 async def _listed(session: Session, params: AssistantParams) -> list[Assistant]:
     found = Paginator(
         lambda page: session.call(ops.ListAssistants(page=page)),
-        {"order": "asc", "page_size": LARGEST_PAGE, **_extras(params)},
+        {"order": "asc", "page_size": session.provider.largest_page, **_extras(params)},
     )
     return [
         assistant

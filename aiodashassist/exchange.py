@@ -64,7 +64,9 @@ class Exchange:
     async def _open(self, operation: Operation[Run]) -> Feed:
         body = await self._session.open(operation)
         config = self._session.config
-        feed = EventFeed(body, self._session.provider.reader(), config.timeouts, config.limits)
+        feed = EventFeed(
+            body, self._session.provider.reader(body.headers), config.timeouts, config.limits
+        )
         self._feed = feed  # the loop has left the one before it
         if self._hung_up:
             feed.close()

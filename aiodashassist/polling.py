@@ -7,7 +7,7 @@ from the run, its steps and its messages, as soon as the run rests.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import Event, MessageEvent, RunEvent, StepEvent
@@ -22,7 +22,6 @@ FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 5.0  # seconds
 GROWTH = 1.5
 JITTER = 0.2  # of a pause, up or down, so that many who wait do not ask in step
-LARGEST_PAGE = 100  # objects
 
 
 def pauses() -> Iterator[float]:
@@ -51,6 +50,7 @@ class PolledRun:
         self._events: deque[Event] = deque()
         self._told: set[tuple[str, str]] = set()  # (id, status) of steps, and messages
         self._pauses = pauses()
+        self._size = session.provider.largest_page
 
     async def next(self) -> Event | None:
         """The next event; None where the run goes on only in another stream, or not at all.
@@ -92,11 +92,12 @@ class PolledRun:
 
     async def _said(self, run: Run) -> list[Event]:
         """What the run did and said, in order, without what was told before."""
-        messages = {message.id: message for message in await self._messages(run)}
+        listed = Paginator(self._steps, {"order": "asc", "page_size": self._size})
+        steps = [step async for step in listed]
+        messages = {message.id: message for message in await self._messages(run, steps)}
         events: list[Event] = []
-        async for step in Paginator(self._steps, {"order": "asc", "page_size": LARGEST_PAGE}):
-            creation = step.step_details.message_creation if step.step_details else None
-            message = messages.pop(creation.message_id, None) if creation is not None else None
+        for step in steps:
+            message = messages.pop(_written_by(step), None)
             if message is not None:
                 events += self._new(message.id, _message_event(message))
             events += self._new(step.id, StepEvent(status=_status_of(step), step=step))
@@ -110,11 +111,15 @@ class PolledRun:
         self._told.add((obj_id, event.status))
         return [event]
 
-    async def _messages(self, run: Run) -> list[Message]:
-        """The run's messages, the oldest first; the thread may have many more, and older ones."""
+    async def _messages(self, run: Run, steps: Collection[RunStep]) -> list[Message]:
+        """The run's messages, the oldest first; the thread may have many more, and older ones.
+
+        They have its id, or a step names them: AppBuilder's were never seen (appbuilder.md §3.6).
+        """
         found: list[Message] = []
-        async for message in Paginator(self._thread, {"order": "desc", "page_size": LARGEST_PAGE}):
-            if message.run_id == run.id:
+        written = {_written_by(step) for step in steps}
+        async for message in Paginator(self._thread, {"order": "desc", "page_size": self._size}):
+            if message.run_id == run.id or message.id in written:
                 found.insert(0, message)
             elif message.created_at and message.created_at < (run.created_at or 0):
                 break
@@ -127,6 +132,12 @@ class PolledRun:
 
     async def _thread(self, page: ListParams) -> Page[Message]:
         return await self._session.call(ops.ListMessages(thread_id=self._thread_id, page=page))
+
+
+def _written_by(step: RunStep) -> str:
+    """The message that a step wrote; `""` for none."""
+    creation = step.step_details.message_creation if step.step_details is not None else None
+    return creation.message_id if creation is not None else ""
 
 
 def _asks(event: Event) -> bool:

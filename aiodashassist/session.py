@@ -6,7 +6,7 @@ clock but the stream's is here, and the key is put on a request here, just befor
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from io import BytesIO
@@ -19,8 +19,9 @@ from yarl import URL
 
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
-from aiodashassist.core.operations import Operation
+from aiodashassist.core.operations import CreateRun, CreateThreadAndRun, Operation
 from aiodashassist.core.provider import Provider, Request, Response
+from aiodashassist.downloads import Arrival
 from aiodashassist.duties import Duties
 from aiodashassist.errors import (
     AssistError,
@@ -52,6 +53,7 @@ SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
 NO_HEADERS: Mapping[str, str] = {}
 KEYED = "authorization"
+RUNS = (CreateRun, CreateThreadAndRun)
 SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
@@ -143,13 +145,30 @@ class Pool:
 class Body:
     """The bytes of a streamed answer; `read` gives `b""` at its end.
 
+    An answer that says it is an event stream, and begins as a JSON object, is none: services put
+    their errors there (appbuilder.md §6.5).
+
     Attributes:
         waited: seconds from sending the request to the answer's beginning.
+        headers: of the answer; names in lower case.
+
+    Args:
+        response: the answer.
+        waited: see above.
+        unframed: gives the error for an answer that is no event stream.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, waited: float) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        waited: float,
+        unframed: Callable[[bytes], Awaitable[AssistError]],
+    ) -> None:
         self.waited = waited
+        self.headers = _lower(response)
         self._response = response
+        self._unframed = unframed
+        self._begun = False
         self._closed = False
 
     async def read(self) -> bytes:
@@ -157,7 +176,16 @@ class Body:
 
         Raises:
             StreamInterrupted: the connection broke.
+            AssistError: it is no event stream.
         """
+        arrived = await self._read()
+        if not self._begun and (begins := arrived.lstrip()):
+            self._begun = True
+            if begins[:1] == b"{":
+                raise await self._unframed(arrived)
+        return arrived
+
+    async def _read(self) -> bytes:
         before = sys.exception()
         try:
             return await self._response.content.readany()
@@ -246,9 +274,10 @@ class Session:
         before = sys.exception()
         request = self.provider.encode(operation)
         timeouts = self.config.timeouts
-        clocks = aiohttp.ClientTimeout(
-            total=None, connect=timeouts.connect, sock_read=timeouts.read
-        )
+        # The answer to such a call comes when the run rests, which may take a while.
+        waits = self.provider.blocks and isinstance(operation, RUNS)
+        silence = timeouts.idle if waits else timeouts.read
+        clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=silence)
         try:
             with self._telling(request) as told:
                 async with within(timeouts.total, TotalTimeout, "the call took longer than"):
@@ -287,7 +316,64 @@ class Session:
             _bare(error, before)
             self._located(error, operation, request.headers)
             raise
-        return Body(response, asyncio.get_running_loop().time() - began)
+
+        async def unframed(begun: bytes) -> AssistError:
+            return await self._no_stream(operation, response, begun)
+
+        return Body(response, asyncio.get_running_loop().time() - began, unframed)
+
+    async def fetch(self, operation: Operation[Any], take: Callable[[Arrival], Awaitable[T]]) -> T:
+        """Ask for bytes, and have `take` take them as they come; what it raises is the caller's.
+
+        Raises:
+            AssistError: every failure of the call is one of ours.
+        """
+        before = sys.exception()
+        request = self.provider.encode(operation)
+        timeouts = self.config.timeouts
+        clocks = aiohttp.ClientTimeout(
+            total=None, connect=timeouts.connect, sock_read=timeouts.read
+        )
+        try:
+            with self._telling(request) as told:
+                async with within(timeouts.total, TotalTimeout, "the call took longer than"):
+                    response = await self._send(request, clocks, told)
+                    try:
+                        return await take(await self._arrival(operation, response))
+                    finally:
+                        response.close()
+        except AssistError as error:
+            _bare(error, before)
+            self._located(error, operation, request.headers)
+            raise
+
+    async def _arrival(
+        self, operation: Operation[Any], response: aiohttp.ClientResponse
+    ) -> Arrival:
+        """Bytes that are no error: JSON without a file's name may be one, and is read first."""
+        headers = _lower(response)
+        json = "json" in headers.get("content-type", "")
+        if response.status == 200 and not (json and "content-disposition" not in headers):
+            size = response.content_length
+            return Arrival(headers=headers, size=size, pieces=_pieces(response))
+        answer = await self._read(response)
+        self._raise_error(operation, answer)
+        if response.status != 200:
+            raise RemoteProtocolError(f"expected a file, got status {response.status}")
+        return Arrival(headers=headers, size=len(answer.body), pieces=_whole(answer.body))
+
+    async def _no_stream(
+        self, operation: Operation[Any], response: aiohttp.ClientResponse, begun: bytes
+    ) -> AssistError:
+        """The error for an answer that is called an event stream and is none."""
+        try:
+            read = self.config.timeouts.read
+            async with within(read, RequestTimeout, "the answer was not complete within"):
+                answer = await self._read(response, begun)
+            self._raise_error(operation, answer)
+        except AssistError as error:
+            return error
+        return RemoteProtocolError("expected an event stream, got JSON without a frame")
 
     async def _check_stream(
         self, operation: Operation[Any], response: aiohttp.ClientResponse
@@ -393,10 +479,10 @@ class Session:
             for i, (name, upload) in enumerate(files)
         ]
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Response:
+    async def _read(self, response: aiohttp.ClientResponse, begun: bytes = b"") -> Response:
         """A whole answer, bounded; one that says it is larger is not read at all."""
         limit = self.config.limits.max_response_bytes
-        pieces, size, failure = [], 0, None
+        pieces, size, failure = [begun], len(begun), None
         too_large = (response.content_length or 0) > limit
         try:
             while not too_large and (piece := await response.content.readany()):
@@ -413,8 +499,7 @@ class Session:
             raise ResponseTooLarge(
                 f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
             )
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return Response(status=response.status, headers=headers, body=b"".join(pieces))
+        return Response(status=response.status, headers=_lower(response), body=b"".join(pieces))
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
         error = self.provider.error(operation, response)
@@ -457,6 +542,26 @@ class Session:
     def _unsupported_error(self, operation: Operation[Any]) -> UnsupportedOperation:
         name = type(operation).__name__
         return UnsupportedOperation(f"this {self.provider.name} service has no {name}")
+
+
+def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The bytes of an answer as they come."""
+    failure = None
+    try:
+        while piece := await response.content.readany():
+            yield piece
+    except FOREIGN as error:
+        failure = _translated(error, None)
+    if failure is not None:
+        raise failure
+
+
+async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
 
 
 def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:

@@ -23,7 +23,7 @@ from aiodashassist.core.files import Upload
 from aiodashassist.errors import InvalidArgument, RequestTimeout
 from aiodashassist.handler import is_async
 
-__all__ = ("Outgoing", "Progress", "Source", "upload_of")
+__all__ = ("Outgoing", "Progress", "Source", "check_progress", "upload_of")
 
 Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | AsyncIterable[bytes]
 Progress: TypeAlias = Callable[[int, int | None], object]
@@ -89,6 +89,16 @@ class Outgoing:
             raise
 
 
+def check_progress(progress: object) -> None:
+    """A function that can be told of progress, or None.
+
+    Raises:
+        InvalidArgument: it is none, or an async one.
+    """
+    if progress is not None and (not callable(progress) or is_async(progress)):
+        raise InvalidArgument("progress must be a plain function (not an async one)")
+
+
 async def upload_of(source: Source, filename: str | None, progress: Progress | None) -> Upload:
     """A file ready to be sent.
 
@@ -100,8 +110,7 @@ async def upload_of(source: Source, filename: str | None, progress: Progress | N
     Raises:
         InvalidArgument: nothing that can be read, or a name that cannot be sent.
     """
-    if progress is not None and (not callable(progress) or is_async(progress)):
-        raise InvalidArgument("progress must be a plain function (not an async one)")
+    check_progress(progress)
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
         return _upload(filename or "file", len(data), lambda: _of_bytes(data), progress)

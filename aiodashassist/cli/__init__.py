@@ -36,7 +36,7 @@ def demo() -> None:
 
 @app.command
 def serve(*, host: str = "127.0.0.1", port: Port = 8642, api_key: str | None = None) -> None:
-    """Serve the DashScope wire under /api/v1 of this machine, until Ctrl-C.
+    """Serve both wires, DashScope's below /api/v1 and AppBuilder's below /v2, until Ctrl-C.
 
     Args:
         host: the interface to listen on.

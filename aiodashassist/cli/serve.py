@@ -20,4 +20,5 @@ async def serve_until_stopped(host: str, port: int, api_key: str | None) -> None
     async with LocalServer(host=host, port=port, api_key=api_key) as server:
         print(f"serving {server.url}", flush=True)
         print(f"DASHSCOPE_HTTP_BASE_URL={server.dashscope_url}", flush=True)
+        print(f"GATEWAY_URL={server.appbuilder_url}", flush=True)
         await stopped.wait()

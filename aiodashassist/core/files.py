@@ -64,10 +64,14 @@ class MessageFile(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
 
 
 class FileContent(Struct, frozen=True, kw_only=True):
-    """A file's bytes, and what kind they are."""
+    """A file's bytes, what kind they are, and the id of the request that gave them."""
 
     data: bytes
     content_type: str | None = None
+    request_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"FileContent({len(self.data)} bytes, content_type={self.content_type!r})"
 
 
 class FailedUpload(Struct, frozen=True, kw_only=True):

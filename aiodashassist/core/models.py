@@ -17,6 +17,8 @@ __all__ = (
     "Assistant",
     "Content",
     "Deleted",
+    "FinalAnswer",
+    "FinalMessage",
     "ImageFile",
     "LastError",
     "Message",
@@ -75,7 +77,7 @@ class TruncationStrategy(Struct, frozen=True, kw_only=True):
 
 
 class Assistant(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """An assistant: a model with instructions and tools (dashscope.md §3.1)."""
+    """An assistant: a model with instructions and tools (dashscope.md §3.1, appbuilder.md §3.1)."""
 
     id: str
     object: str = "assistant"
@@ -162,6 +164,25 @@ class Message(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
         return "".join(part.text.value for part in self.content if part.text is not None)
 
 
+class FinalMessage(Struct, frozen=True, kw_only=True):
+    """The message that a run ended with."""
+
+    message_id: str = ""
+    content: tuple[Content, ...] = ()
+
+
+class FinalAnswer(Struct, frozen=True, kw_only=True):
+    """What a run that was waited for came to (appbuilder.md §3.9)."""
+
+    type: str = "message"
+    message: FinalMessage = field(default_factory=FinalMessage)
+
+    @property
+    def text(self) -> str:
+        """All text of the message, joined."""
+        return "".join(part.text.value for part in self.message.content if part.text is not None)
+
+
 class SubmitToolOutputs(Struct, frozen=True, kw_only=True):
     """The calls that a run waits for."""
 
@@ -176,7 +197,7 @@ class RequiredAction(Struct, frozen=True, kw_only=True):
 
 
 class Run(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """One execution of an assistant on a thread (dashscope.md §3.5, §4.1).
+    """One execution of an assistant on a thread (dashscope.md §3.5, §4.1, appbuilder.md §3.9).
 
     `required_action` may still be filled after the outputs were sent: go by `status`.
     """
@@ -215,7 +236,7 @@ class Run(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
     stop: Any = None
     enable_search: bool | None = None
     incomplete_details: dict[str, Any] | None = None
-    final_answer: dict[str, Any] | None = None
+    final_answer: FinalAnswer | None = None
     account_id: str | None = None
     log_id: str | None = None
 
@@ -239,11 +260,16 @@ class MessageCreation(Struct, frozen=True, kw_only=True):
 
 
 class StepDetails(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
-    """What a step did: wrote a message, or called tools."""
+    """What a step did: wrote a message, or called tools.
+
+    `action_info` and `tool_info` are AppBuilder's, as its wire has them (appbuilder.md §3.10).
+    """
 
     type: str = ""
     message_creation: MessageCreation | None = None
     tool_calls: tuple[ToolCall, ...] = ()
+    action_info: dict[str, Any] | None = None
+    tool_info: tuple[dict[str, Any], ...] = ()
 
 
 class RunStep(Model, frozen=True, kw_only=True, repr_omit_defaults=True):

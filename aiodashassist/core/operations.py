@@ -13,6 +13,7 @@ from aiodashassist.core.files import AssistantFile, File, FileContent, MessageFi
 from aiodashassist.core.models import Assistant, Deleted, Message, Page, Run, RunStep, Thread
 from aiodashassist.core.params import (
     AssistantParams,
+    CancelParams,
     Extras,
     FileListParams,
     FileParams,
@@ -38,6 +39,7 @@ __all__ = (
     "DeleteFile",
     "DeleteThread",
     "DetachFile",
+    "DownloadFile",
     "ListAssistantFiles",
     "ListAssistants",
     "ListFiles",
@@ -281,6 +283,7 @@ class CancelRun(Operation[Run], frozen=True, kw_only=True):
     result = Run
     thread_id: str
     run_id: str
+    params: CancelParams = field(default_factory=CancelParams)
 
 
 class ListSteps(ListOperation[RunStep], frozen=True, kw_only=True):
@@ -330,7 +333,14 @@ class DeleteFile(Operation[Deleted], frozen=True, kw_only=True):
 
 
 class ReadFile(Operation[FileContent], frozen=True, kw_only=True):
-    """Read a file's bytes; AppBuilder only."""
+    """Read a file's bytes, and of what kind they are; AppBuilder only."""
+
+    result = FileContent
+    file_id: str
+
+
+class DownloadFile(Operation[FileContent], frozen=True, kw_only=True):
+    """Read a file's bytes piece by piece, and under which name to keep them; AppBuilder only."""
 
     result = FileContent
     file_id: str

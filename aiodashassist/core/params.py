@@ -10,13 +10,17 @@ they go with the creation of the run, and `with_options(headers=...)` reaches ev
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Required, TypeAlias, TypedDict
+
+from msgspec import Struct
 
 from aiodashassist.core.models import TruncationStrategy
+from aiodashassist.core.tooling import ToolOutput
 
 __all__ = (
     "AssistantFields",
     "AssistantParams",
+    "CancelParams",
     "Extras",
     "FileListParams",
     "FileParams",
@@ -25,10 +29,63 @@ __all__ = (
     "MessageParams",
     "MessageUpdate",
     "MetadataUpdate",
+    "ModelParameters",
     "RunParams",
+    "SamplingParameters",
     "ThreadCreation",
     "ThreadParams",
+    "UserInfo",
+    "UserLoc",
 )
+
+
+class SamplingParameters(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the words are chosen (appbuilder.md §3.8): what is None is not sent.
+
+    Attributes:
+        temperature: above 0, at most 1; more is more random.
+        top_p: from 0 to 1; more is more various.
+        penalty_score: from 1 to 2; more repeats less.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    penalty_score: float | None = None
+
+
+class ModelParameters(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a run's model answers, and how it thinks what to do (appbuilder.md §3.8)."""
+
+    chat_parameters: SamplingParameters | None = None
+    thought_parameters: SamplingParameters | None = None
+
+
+class UserInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who asks; it reaches the model and the tools of the service (appbuilder.md §3.8)."""
+
+    id: str | None = None
+    name: str | None = None
+    nickname: str | None = None
+    watermark: str | None = None
+    intro: str | None = None
+    baidu_id: str | None = None
+
+
+class UserLoc(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where they are: `loc` is JSON text, `uip` and `uipv6` are addresses (appbuilder.md §3.8)."""
+
+    loc: str | None = None
+    uip: str | None = None
+    uipv6: str | None = None
+
+
+if TYPE_CHECKING:
+    Parameters: TypeAlias = ModelParameters | Mapping[str, Any]
+    Info: TypeAlias = UserInfo | Mapping[str, Any]
+    Location: TypeAlias = UserLoc | Mapping[str, Any]
+else:
+    # A struct, or an object as the wire has it: msgspec has no decoder for such a union.
+    Parameters = Info = Location = Any
 
 
 class Extras(TypedDict, total=False):
@@ -80,7 +137,7 @@ class MessageParams(TypedDict, total=False):
 
 
 class MessageUpdate(Extras, total=False):
-    """What can be changed of a message: metadata on DashScope, the rest on AppBuilder."""
+    """What can be changed of a message: metadata on DashScope, the rest on AppBuilder (§2.4)."""
 
     metadata: Mapping[str, Any] | None
     content: str | None
@@ -129,9 +186,16 @@ class RunParams(Extras, total=False):
     response_format: Any
     thought_instructions: str | None
     chat_instructions: str | None
-    model_parameters: Mapping[str, Any] | None
-    user_info: Mapping[str, Any] | None
-    user_loc: Mapping[str, Any] | None
+    model_parameters: Parameters | None
+    user_info: Info | None
+    user_loc: Location | None
+    tool_output: ToolOutput | None
+
+
+class CancelParams(Extras, total=False):
+    """How a run is cancelled: with `sync` the answer comes when it is (appbuilder.md §2.5)."""
+
+    sync: bool | None
 
 
 class ListParams(Extras, total=False):

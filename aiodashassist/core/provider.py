@@ -6,13 +6,13 @@ from typing import Any, Literal, Protocol, TypeVar
 from msgspec import Struct, field
 
 from aiodashassist.core.events import ErrorEvent, Event
-from aiodashassist.core.files import Form
+from aiodashassist.core.files import File, Form
 from aiodashassist.core.models import Page
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.sse import Frame
 from aiodashassist.errors import APIError
 
-__all__ = ("EventReader", "Provider", "Refusal", "Request", "Response", "Service")
+__all__ = ("EventReader", "EventWriter", "Provider", "Refusal", "Request", "Response", "Service")
 
 T = TypeVar("T")
 
@@ -21,6 +21,8 @@ EventReader = Callable[[Frame], Sequence[Event]]
 
 Raises DecodeError for a frame that cannot be read.
 """
+EventWriter = Callable[[Event], bytes]
+"""One stream's writer: an event, framed; no bytes for what this wire does not say."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -54,10 +56,14 @@ class Provider(Protocol):
         reopens: how a run goes on after its tool outputs were sent. True: its stream has ended,
             and sending them opens a new one. False: its stream stays open, and they are sent
             beside it.
+        blocks: whether a run that is created without a stream is answered only when it rests.
+        largest_page: objects that every list of this API gives on one page, if asked to.
     """
 
     name: str
     reopens: bool
+    blocks: bool
+    largest_page: int
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
         """The headers of every request."""
@@ -88,8 +94,8 @@ class Provider(Protocol):
     def unsupported(self, operation: Operation[Any], error: APIError) -> bool:
         """Whether this error says that the service has no such call at all."""
 
-    def reader(self) -> EventReader:
-        """A reader for one stream."""
+    def reader(self, headers: Mapping[str, str]) -> EventReader:
+        """A reader for one stream, whose answer had these headers; names in lower case."""
 
 
 class Refusal(Exception):
@@ -133,9 +139,17 @@ class Service(Protocol):
 
     Attributes:
         prefix: the path under which it is served.
+        reopens: as the `Provider`'s: whether a stream ends where a run waits for tool outputs.
+        blocks: as the `Provider`'s: whether a run is answered when it rests.
+        needs_user: whether a run begins only where the last message is the user's.
+        ping: what is sent in a stream that is silent for long; `b""` for nothing.
     """
 
     prefix: str
+    reopens: bool
+    blocks: bool
+    needs_user: bool
+    ping: bytes
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """The key a request brought; header names in lower case."""
@@ -160,8 +174,11 @@ class Service(Protocol):
     ) -> bytes:
         """The body of a successful answer."""
 
-    def frame(self, event: Event, request_id: str) -> bytes:
-        """The event on the wire, framed."""
+    def headers(self, file: File | None, request_id: str) -> Mapping[str, str]:
+        """The headers of an answer besides the usual; `file` is that whose bytes it is."""
+
+    def writer(self, request_id: str) -> EventWriter:
+        """A writer for one stream."""
 
     def closing(self) -> bytes:
         """What ends a stream."""

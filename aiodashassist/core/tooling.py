@@ -157,7 +157,12 @@ class ToolCall(Struct, frozen=True, kw_only=True):
 
 
 class ToolOutput(Struct, frozen=True, kw_only=True):
-    """The answer to one call; `tool_call_id` is the wire's id and may be empty."""
+    """The answer to one call; `tool_call_id` is the wire's id and may be empty.
+
+    `run_id` is the run that a new request goes on with: the `tool_output=` of AppBuilder's
+    `runs.create` (appbuilder.md §5.6).
+    """
 
     output: str
     tool_call_id: str = ""
+    run_id: str = ""

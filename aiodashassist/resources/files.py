@@ -1,12 +1,16 @@
 """`client.files`, `client.assistants.files` and `client.threads.messages.files`."""
 
-from typing import NoReturn, Unpack
+import os
+from pathlib import Path
+from typing import Unpack, overload
+
+from msgspec.structs import replace
 
 from aiodashassist.core import operations as ops
 from aiodashassist.core.files import AssistantFile, File, FileContent, MessageFile
 from aiodashassist.core.models import Deleted
 from aiodashassist.core.params import Extras, FileListParams, FileParams, ListParams
-from aiodashassist.errors import UnsupportedOperation
+from aiodashassist.downloads import Arrival, Destination, Writable, kept
 from aiodashassist.pages import Paginator
 from aiodashassist.session import Session
 from aiodashassist.uploads import Progress, Source, upload_of
@@ -15,7 +19,7 @@ __all__ = ("AssistantFiles", "Files", "MessageFiles")
 
 
 class Files:
-    """The files of the workspace (dashscope.md §2.5)."""
+    """The files of the workspace (dashscope.md §2.5, appbuilder.md §2.2)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -35,7 +39,7 @@ class Files:
             filename: else the path's name; `file` for bytes and iterators.
             progress: a plain function of the bytes sent and of all bytes (None where unknown),
                 called as they are sent. What it raises ends the upload and reaches the caller.
-            params: `purpose`, such as `file-extract`; `description`.
+            params: `purpose`, such as `file-extract`; `description` (DashScope only).
 
         Returns:
             The file as the answer has it: on DashScope its id and name.
@@ -46,7 +50,8 @@ class Files:
         """
         upload = await upload_of(source, filename, progress)
         operation = ops.CreateFiles(files=(upload,), params=params)
-        return (await self._session.call(operation)).files[0]
+        uploads = await self._session.call(operation)
+        return replace(uploads.files[0], request_id=uploads.request_id)
 
     async def retrieve(self, file_id: str, **extras: Unpack[Extras]) -> File:
         """Read what is known of one."""
@@ -55,7 +60,10 @@ class Files:
     def list(
         self, *, max_items: int | None = None, **page: Unpack[FileListParams]
     ) -> Paginator[File]:
-        """All of the workspace; pages have numbers here instead of cursors."""
+        """All of the workspace.
+
+        DashScope's pages have numbers here instead of cursors; AppBuilder's list has no pages.
+        """
         return Paginator(lambda page: self._session.call(ops.ListFiles(page=page)), page, max_items)
 
     async def delete(self, file_id: str, **extras: Unpack[Extras]) -> Deleted:
@@ -70,14 +78,45 @@ class Files:
         """
         return await self._session.call(ops.ReadFile(file_id=file_id, extras=extras))
 
-    async def download(self, file_id: str, *, to: object) -> NoReturn:
-        """Write a file's bytes somewhere.
+    @overload
+    async def download(
+        self, file_id: str, *, to: str | os.PathLike[str], overwrite: bool = False,
+        progress: Progress | None = None, **extras: Unpack[Extras],
+    ) -> Path: ...  # fmt: skip
+
+    @overload
+    async def download(
+        self, file_id: str, *, to: Writable, overwrite: bool = False,
+        progress: Progress | None = None, **extras: Unpack[Extras],
+    ) -> None: ...  # fmt: skip
+
+    async def download(
+        self, file_id: str, *, to: Destination, overwrite: bool = False,
+        progress: Progress | None = None, **extras: Unpack[Extras],
+    ) -> Path | None:  # fmt: skip
+        """Write a file's bytes somewhere, piece by piece: its size does not matter to memory.
+
+        Args:
+            file_id: the file.
+            to: a path; a directory, in which the service's name for the file is used, made safe;
+                or what has a `write`, plain (called on the event loop) or async.
+            overwrite: whether a file that there is may be replaced.
+            progress: a plain function of the bytes written and of all bytes (None where unknown).
+            extras: see `Extras`.
+
+        Returns:
+            The path that was written; None for a writable. A file is whole, or not there.
 
         Raises:
-            UnsupportedOperation: always, so far: DashScope gives no file back.
+            UnsupportedOperation: DashScope gives no file back.
+            InvalidArgument: the file is there already, or cannot be written.
         """
-        del file_id, to
-        raise UnsupportedOperation(f"{self._session.provider.name} has no download of files")
+        operation = ops.DownloadFile(file_id=file_id, extras=extras)
+
+        async def take(arrival: Arrival) -> Path | None:
+            return await kept(arrival, to, file_id, overwrite=overwrite, progress=progress)
+
+        return await self._session.fetch(operation, take)
 
 
 class AssistantFiles:

@@ -10,7 +10,7 @@ from aiodashassist.core import operations as ops
 from aiodashassist.core.models import RESTING, Run, RunStep
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.outputs import check_outputs
-from aiodashassist.core.params import Extras, ListParams, MetadataUpdate, RunParams
+from aiodashassist.core.params import CancelParams, Extras, ListParams, MetadataUpdate, RunParams
 from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import TotalTimeout, UnsupportedParameter
 from aiodashassist.pages import Paginator
@@ -69,7 +69,12 @@ class Runs:
         self._streams = streams
 
     async def create(self, thread_id: str, **params: Unpack[RunParams]) -> Run:
-        """Begin a run and return it as first answered; it goes on by itself."""
+        """Begin a run and return it as first answered.
+
+        On DashScope it goes on by itself. AppBuilder answers when the run rests: with its
+        `final_answer`, or waiting for outputs; a next call goes on with it that gives them as
+        `tool_output` (appbuilder.md §5.6).
+        """
         operation = ops.CreateRun(thread_id=thread_id, params=prepared(params))
         return await self._session.call(operation)
 
@@ -106,14 +111,16 @@ class Runs:
         )
         return await self._session.call(operation)
 
-    async def cancel(self, thread_id: str, run_id: str, **extras: Unpack[Extras]) -> Run:
-        """Cancel a run.
+    async def cancel(self, thread_id: str, run_id: str, **params: Unpack[CancelParams]) -> Run:
+        """Cancel a run; one that is cancelled already is no error.
+
+        With `sync=True` AppBuilder answers when it is cancelled (appbuilder.md §2.5).
 
         Raises:
             UnsupportedOperation: the service has no such call: DashScope's documents say so,
                 its SDK has it (dashscope.md §7.1). It is tried once and then remembered.
         """
-        operation = ops.CancelRun(thread_id=thread_id, run_id=run_id, extras=extras)
+        operation = ops.CancelRun(thread_id=thread_id, run_id=run_id, params=params)
         return await self._session.call(operation)
 
     def attach(

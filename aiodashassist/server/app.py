@@ -3,21 +3,25 @@
 Provider-neutral: a `Service` spells the wire. A client that leaves does not stop its run.
 """
 
+import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from aiodashassist.core.events import Event
 from aiodashassist.core.files import Form
+from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Refusal, Service
-from aiodashassist.server.desk import Desk, Streamed
+from aiodashassist.server.desk import Desk, Started
 from aiodashassist.server.disk import Disk
+from aiodashassist.server.files import Kept
 from aiodashassist.server.forms import patiently, read_form
 
 __all__ = ("make_app",)
@@ -30,35 +34,49 @@ EVENT_STREAM = "text/event-stream;charset=UTF-8"
 
 
 def make_app(
-    desk: Desk, disk: Disk, services: Sequence[Service], api_key: str | None
+    desk: Desk,
+    disk: Disk,
+    services: Sequence[Service],
+    api_key: str | None,
+    *,
+    ping_after: float,
 ) -> web.Application:
     """The application: every path below a service's prefix is that service's.
+
+    A slash before the prefix may be doubled: a base URL that ends with one is put before paths as
+    it is (appbuilder.md §1.1).
 
     Args:
         desk: who executes operations.
         disk: where the files of a form are written as they come.
         services: the wires to speak.
         api_key: the one key that is accepted; None accepts any.
+        ping_after: seconds of silence in a stream, for services that have a ping.
     """
     app = web.Application(client_max_size=MAX_BODY)
     for service in services:
-        handler = _Handler(desk, disk, service, api_key)
-        app.router.add_route("*", service.prefix + r"{path:/(?s:.*)}", handler.answer)
+        handler = _Handler(desk, disk, service, api_key, ping_after)
+        for prefix in (service.prefix, "/" + service.prefix):
+            app.router.add_route("*", prefix + r"{path:/(?s:.*)}", handler.answer)
     return app
 
 
 class _Handler:
-    def __init__(self, desk: Desk, disk: Disk, service: Service, api_key: str | None) -> None:
+    def __init__(
+        self, desk: Desk, disk: Disk, service: Service, api_key: str | None, ping_after: float
+    ) -> None:
         self._desk = desk
         self._disk = disk
         self._service = service
         self._api_key = api_key
+        self._ping_after = ping_after
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         request_id = str(uuid.uuid4())
         try:
             workspace, operation = await self._read(request)
-            result = self._desk.execute(workspace, operation)
+            needs_user = self._service.needs_user
+            result = self._desk.execute(workspace, operation, needs_user=needs_user)
         except Refusal as refusal:
             return self._refused(refusal, request_id)
         except ConnectionError:
@@ -67,15 +85,29 @@ class _Handler:
         except Exception:
             logger.exception("request %s failed", request_id)
             return self._refused(Refusal("internal"), request_id)
-        if isinstance(result, Streamed):
-            return await self._stream(request, result, request_id)
+        if isinstance(result, Kept):
+            headers = self._service.headers(result.file, request_id)
+            return web.FileResponse(result.path, headers=headers)
+        if isinstance(result, Started):
+            if result.stream:
+                return await self._stream(request, result, request_id)
+            result = await self._started(result)
+        headers = self._service.headers(None, request_id)
         body = self._service.answer(operation, result, request_id)
-        return web.Response(body=body, content_type=JSON)
+        return web.Response(body=body, content_type=JSON, headers=headers)
+
+    async def _started(self, started: Started) -> Run:
+        """The answer to a run's creation, or to its outputs, that is no stream."""
+        if started.answer is not None:
+            return started.answer
+        execution = started.execution
+        return await execution.rest() if self._service.blocks else execution.run
 
     async def _read(self, request: web.Request) -> tuple[str, Operation[Any]]:
         headers = _lower(request.headers)
         self._authenticate(self._service.key(headers))
-        path = request.rel_url.raw_path.removeprefix(self._service.prefix)
+        path = "/" + request.rel_url.raw_path.lstrip("/")
+        path = path.removeprefix(self._service.prefix)
         body: bytes | Form
         if self._service.takes_form(request.method, path):
             body = await read_form(request, self._disk)
@@ -99,24 +131,58 @@ class _Handler:
 
     def _refused(self, refusal: Refusal, request_id: str) -> web.Response:
         status, body = self._service.refuse(refusal, request_id)
-        return web.Response(status=status, body=body, content_type=JSON)
+        headers = self._service.headers(None, request_id)
+        return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 
     async def _stream(
-        self, request: web.Request, streamed: Streamed, request_id: str
+        self, request: web.Request, started: Started, request_id: str
     ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"}
-        )
-        async with aclosing(streamed.events) as events:
+        service = self._service
+        usual = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"}
+        response = web.StreamResponse(headers={**service.headers(None, request_id), **usual})
+        write = service.writer(request_id)
+        events = started.events(through=not service.reopens)
+        patience = self._ping_after if service.ping else None
+        async with aclosing(_with_silence(events, patience)) as told:
             try:
                 await response.prepare(request)
-                async for event in events:
-                    await response.write(self._service.frame(event, request_id))
-                await response.write(self._service.closing())
+                async for event in told:
+                    frames = write(event) if event is not None else service.ping
+                    if frames:
+                        await response.write(frames)
+                if closing := service.closing():
+                    await response.write(closing)
                 await response.write_eof()
             except ConnectionError:
                 logger.debug("the client of request %s left", request_id)
         return response
+
+
+async def _with_silence(
+    events: AsyncGenerator[Event, None], patience: float | None
+) -> AsyncGenerator[Event | None, None]:
+    """The events, with None for every so many seconds of silence; None bears all of it."""
+    reading: asyncio.Future[Event] | None = None
+    async with aclosing(events):
+        try:
+            while patience is not None:
+                reading = reading or asyncio.ensure_future(anext(events))
+                await asyncio.wait({reading}, timeout=patience)
+                if not reading.done():
+                    yield None
+                    continue
+                try:
+                    event = await reading
+                except StopAsyncIteration:
+                    return
+                reading = None
+                yield event
+            async for event in events:
+                yield event
+        finally:
+            if reading is not None:
+                reading.cancel()
+                await asyncio.wait({reading})
 
 
 async def _whole(request: web.Request) -> bytes:

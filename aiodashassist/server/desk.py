@@ -1,13 +1,14 @@
 """What each operation does: operations in, objects out. Knows no wire and no HTTP."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from aiodashassist.core import operations as ops
-from aiodashassist.core.events import Event
+from aiodashassist.core.events import Event, RunEvent, ThreadEvent
 from aiodashassist.core.models import (
     Assistant,
     Content,
@@ -22,22 +23,48 @@ from aiodashassist.core.models import (
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.params import MessageParams, RunParams, ThreadParams
 from aiodashassist.core.provider import Refusal
+from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.server.disk import Disk
+from aiodashassist.server.execution import Execution
 from aiodashassist.server.files import Files
-from aiodashassist.server.runs import Runs, follow
+from aiodashassist.server.runs import Runs
 from aiodashassist.server.store import Store
 from aiodashassist.server.writing import new_id, now
 
-__all__ = ("Desk", "Streamed")
+__all__ = ("Desk", "Started")
 
 GIVEN = (RunParams.__annotations__.keys() & set(Run.__struct_fields__)) - {"metadata"}
-INHERITED = ("model", "instructions", "tools", "temperature", "top_p", "top_k", "max_tokens")
+INHERITED = (
+    "model", "instructions", "tools", "temperature", "top_p", "top_k", "max_tokens",
+    "response_format", "thought_instructions", "chat_instructions",
+)  # fmt: skip
 
 
-class Streamed(Struct):
-    """An answer that is a stream of events."""
+class Started(Struct, kw_only=True):
+    """A run that was begun, or goes on; each wire has its own way to answer that.
 
-    events: AsyncGenerator[Event, None]
+    Attributes:
+        execution: the run.
+        stream: whether its events were asked for.
+        start: the first of them.
+        before: events that come before it.
+        answer: the answer that is no stream; None for a run that was begun: it is as it is then,
+            or, on a wire that blocks, as it rests.
+    """
+
+    execution: Execution
+    stream: bool
+    start: int = 0
+    before: tuple[Event, ...] = ()
+    answer: Run | None = None
+
+    async def events(self, *, through: bool) -> AsyncGenerator[Event, None]:
+        """The events up to the run's rest; `through` to its end."""
+        for event in self.before:
+            yield event
+        async with aclosing(self.execution.log.follow(self.start, through=through)) as events:
+            async for event in events:
+                yield event
 
 
 class Desk:
@@ -81,8 +108,15 @@ class Desk:
         if can_cancel:
             self._acts[ops.CancelRun] = lambda ws, op: runs.cancel(self._run(ws, op))
 
-    def execute(self, workspace: str, operation: Operation[Any]) -> Struct | Streamed:
+    def execute(
+        self, workspace: str, operation: Operation[Any], *, needs_user: bool = False
+    ) -> Struct | Started:
         """Do it.
+
+        Args:
+            workspace: where.
+            operation: what.
+            needs_user: whether a run begins only where the last message is the user's.
 
         Raises:
             Refusal: it cannot be done.
@@ -90,8 +124,18 @@ class Desk:
         act = self._acts.get(type(operation))
         if act is None:
             raise Refusal("url")
-        result: Struct | Streamed = act(workspace, operation)
+        if needs_user and isinstance(operation, ops.CreateRun):
+            self._check_last(workspace, operation)
+        result: Struct | Started = act(workspace, operation)
         return result
+
+    def _check_last(self, workspace: str, op: ops.CreateRun) -> None:
+        """Messages that come with a run are the user's; else the thread's last one has to be."""
+        if op.params.get("additional_messages") or op.params.get("tool_output"):
+            return
+        messages = self._store.all(workspace, Message, op.thread_id)
+        if not messages or messages[-1].role != "user":
+            raise Refusal("invalid", "The last message of the thread must be the user's.")
 
     def _create_assistant(self, workspace: str, op: ops.CreateAssistant) -> Assistant:
         assistant = Assistant(id=new_id("asst"), created_at=now(), **_given(op.params))
@@ -159,13 +203,30 @@ class Desk:
         return self._store.get(workspace, Message, op.message_id, op.thread_id)
 
     def _update_message(self, workspace: str, op: ops.UpdateMessage) -> Message:
-        message = replace(self._message(workspace, op), **_given(op.params))
+        given = _given(op.params)
+        if "content" in given:
+            given["content"] = (Content(text=Text(value=given["content"])),)
+        message = replace(self._message(workspace, op), **given)
         self._store.put(workspace, message, op.thread_id)
+        self._files.attach_to_message(workspace, message)
         return message
 
     def _create_run(self, workspace: str, op: ops.CreateRun) -> Struct:
         thread = self._store.get(workspace, Thread, op.thread_id)
+        if op.params.get("tool_output") is not None:
+            return self._go_on(workspace, op)
         return self._begin(workspace, thread, op.params, stream=op.stream, announce=False)
+
+    def _go_on(self, workspace: str, op: ops.CreateRun) -> Started:
+        """Answer the one call that a run waits for, and follow it anew (appbuilder.md §5.6)."""
+        output = op.params["tool_output"] or ToolOutput(output="")
+        if op.params.get("additional_messages"):
+            raise Refusal("invalid", "tool_output goes on with a run, which takes no messages.")
+        run_id = output.run_id or self._runs.active_on(op.thread_id)
+        run = self._store.get(workspace, Run, run_id, op.thread_id)
+        execution, start, _ = self._runs.submit(run, (output,))
+        begins = RunEvent(status="queued", run=execution.run)
+        return Started(execution=execution, stream=op.stream, start=start, before=(begins,))
 
     def _create_thread_and_run(self, workspace: str, op: ops.CreateThreadAndRun) -> Struct:
         self._store.get(workspace, Assistant, op.params["assistant_id"])
@@ -174,15 +235,14 @@ class Desk:
 
     def _begin(
         self, workspace: str, thread: Thread, params: RunParams, *, stream: bool, announce: bool
-    ) -> Struct:
+    ) -> Started:
         assistant = self._store.get(workspace, Assistant, params["assistant_id"])
         self._runs.check_free(thread.id)
         for message in params.get("additional_messages") or ():
             self._new_message(workspace, thread.id, message)
         execution = self._runs.begin(workspace, _new_run(assistant, thread, params))
-        if not stream:
-            return execution.run
-        return Streamed(follow(execution, 0, thread if announce else None))
+        before = (ThreadEvent(thread=thread),) if announce else ()
+        return Started(execution=execution, stream=stream, before=before)
 
     def _run(self, workspace: str, op: Any) -> Run:
         self._store.get(workspace, Thread, op.thread_id)
@@ -203,7 +263,7 @@ class Desk:
     def _submit_outputs(self, workspace: str, op: ops.SubmitOutputs) -> Struct:
         run = self._run(workspace, op)
         execution, start, answered = self._runs.submit(run, op.tool_outputs)
-        return Streamed(follow(execution, start)) if op.stream else answered
+        return Started(execution=execution, stream=op.stream, start=start, answer=answered)
 
     def _list_steps(self, workspace: str, op: ops.ListSteps) -> Page[RunStep]:
         self._run(workspace, op)

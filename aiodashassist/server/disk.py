@@ -73,11 +73,12 @@ class Disk:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
-    def _open(self, file_id: str) -> BinaryIO:
-        return self._place(file_id).open("wb")
-
-    def _place(self, file_id: str) -> Path:
+    def place(self, file_id: str) -> Path:
+        """Where the bytes of a file are, or are to be."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="aiodashassist-"))
         self._folder.mkdir(mode=0o700, exist_ok=True)  # whatever cleans up temporary folders
         return self._folder / file_id
+
+    def _open(self, file_id: str) -> BinaryIO:
+        return self.place(file_id).open("wb")

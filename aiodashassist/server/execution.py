@@ -95,7 +95,22 @@ class Execution:
         error = LastError(code=code, message=message) if status == "failed" else None
         self._writer.close(status, error)
         stamp: dict[str, Any] = {STAMPS[status]: now()} if status in STAMPS else {}
-        self._move(status, required_action=None, last_error=error, usage=self._usage(), **stamp)
+        answer = self._writer.answer if status == "completed" else None
+        self._move(
+            status,
+            required_action=None,
+            last_error=error,
+            usage=self._usage(),
+            final_answer=answer,
+            **stamp,
+        )
+
+    async def rest(self) -> Run:
+        """Wait until the run has ended, or waits for outputs; the run as it is then."""
+        async with aclosing(self.log.follow(len(self.log) - 1)) as events:
+            async for _ in events:
+                pass
+        return self.run
 
     def cancel(self) -> None:
         """End the run as cancelled, by way of `cancelling`."""

@@ -1,8 +1,10 @@
 """What the operations on files do: the platform's files, and where they are attached."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from aiodashassist.core import operations as ops
@@ -13,9 +15,16 @@ from aiodashassist.server.disk import Disk
 from aiodashassist.server.store import Store
 from aiodashassist.server.writing import now
 
-__all__ = ("Files",)
+__all__ = ("Files", "Kept")
 
 DEFAULT_PAGE = 10  # files (dashscope.md §2.5)
+
+
+class Kept(Struct, frozen=True):
+    """An answer that is a file's bytes, and where they are."""
+
+    file: File
+    path: Path
 
 
 class Files:
@@ -33,6 +42,8 @@ class Files:
             ops.ListFiles: self._list,
             ops.RetrieveFile: lambda ws, op: store.get(ws, File, op.file_id),
             ops.DeleteFile: self._delete,
+            ops.ReadFile: self._read,
+            ops.DownloadFile: self._read,
             ops.AttachFile: self._attach,
             ops.ListAssistantFiles: self._list_attached,
             ops.RetrieveAssistantFile: self._attached,
@@ -56,10 +67,15 @@ class Files:
                 self._put_attached(workspace, assistant.id, file_id)
 
     def attach_to_message(self, workspace: str, message: Message) -> None:
-        """Note the files of a new message."""
+        """Make the list of a message's files that of its `file_ids`."""
+        for file in self._store.all(workspace, MessageFile, message.id):
+            if file.id not in message.file_ids:
+                self._store.delete(workspace, MessageFile, file.id, message.id)
+        had = {file.id for file in self._store.all(workspace, MessageFile, message.id)}
         for file_id in message.file_ids:
-            file = MessageFile(id=file_id, created_at=now(), message_id=message.id)
-            self._store.put(workspace, file, message.id)
+            if file_id not in had:
+                file = MessageFile(id=file_id, created_at=now(), message_id=message.id)
+                self._store.put(workspace, file, message.id)
 
     def _create(self, workspace: str, op: ops.CreateFiles) -> Uploads:
         made, failed = [], []
@@ -96,6 +112,10 @@ class Files:
         self._store.delete(workspace, File, op.file_id)
         self._disk.remove(op.file_id)
         return Deleted(id=op.file_id, object="file.deleted")
+
+    def _read(self, workspace: str, op: ops.ReadFile | ops.DownloadFile) -> Kept:
+        file = self._store.get(workspace, File, op.file_id)
+        return Kept(file, self._disk.place(file.id))
 
     def _attach(self, workspace: str, op: ops.AttachFile) -> AssistantFile:
         assistant = self._store.get(workspace, Assistant, op.assistant_id)

@@ -4,11 +4,11 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from aiodashassist.core.disposition import parameters
 from aiodashassist.core.files import Form, Upload
 from aiodashassist.core.provider import Refusal
 from aiodashassist.server.disk import Disk
@@ -22,12 +22,6 @@ PIECE = 64 * 1024  # bytes read at a time
 MAX_FIELD = 64 * 1024  # bytes of a text field
 MAX_PARTS = 100
 BROKEN = (ValueError, AssertionError, HttpProcessingError, web.RequestPayloadError)
-PARAMETER = re.compile(
-    r"""; \s* (?P<key> name | filename\*? ) \s* = \s*
-    (?: "(?P<quoted> .*? ) (?: (?<!\\)" (?= \s* (?: ; | \Z )) | " (?= \s* \Z ))
-    | (?P<bare> [^\s";]+ ) )""",
-    re.VERBOSE | re.IGNORECASE | re.DOTALL,
-)
 
 
 async def read_form(request: web.Request, disk: Disk) -> Form:
@@ -99,19 +93,8 @@ def _checked(part: object, before: int) -> BodyPartReader:
 
 
 def _names(part: BodyPartReader) -> tuple[str, str | None]:
-    """The name of a part and that of its file, where it is one.
-
-    Browsers and the SDKs write all but quotes and line breaks as they are, backslashes and
-    semicolons too; others put a backslash before a quote, or give a `filename*`.
-    """
-    found: dict[str, str] = {}
-    for match in PARAMETER.finditer(part.headers.get("Content-Disposition", "")):
-        key, quoted = match["key"].lower(), match["quoted"]
-        value = match["bare"] if quoted is None else quoted.replace('\\"', '"')
-        if key == "filename*":
-            found["filename"] = unquote(value.rpartition("'")[2])
-        else:
-            found.setdefault(key, value)
+    """The name of a part and that of its file, where it is one."""
+    found = parameters(part.headers.get("Content-Disposition", ""))
     if not found.get("name"):
         raise Refusal("invalid")
     filename = found.get("filename")

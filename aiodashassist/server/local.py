@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 from aiohttp import web
 
 from aiodashassist.core.provider import Service
+from aiodashassist.providers.appbuilder.serve import AppBuilderService
+from aiodashassist.providers.appbuilder.writer import WrittenChunks
 from aiodashassist.providers.dashscope.serve import DashScopeService
 from aiodashassist.server.app import make_app
 from aiodashassist.server.desk import Desk
@@ -45,6 +47,9 @@ class LocalServer:
         empty_call_ids: leave the ids of tool calls empty, as the live service was seen to do.
         can_cancel: whether there is an endpoint that cancels runs; DashScope's documents say
             there is none (dashscope.md §7.1).
+        message_chunks: how AppBuilder's wire cuts messages, which nobody knows: `delta` (what is
+            new), `cumulative` (all so far), or `whole` (at once, as was seen in 2024).
+        ping_after: seconds of silence after which a stream of AppBuilder's wire has a `ping`.
         max_file_bytes: the largest file that is taken; they are kept on disk, in a folder of the
             system's temporary ones, until the server closes.
     """
@@ -59,6 +64,8 @@ class LocalServer:
         expire_after: float = 600,
         empty_call_ids: bool = False,
         can_cancel: bool = True,
+        message_chunks: WrittenChunks = "delta",
+        ping_after: float = 15,
         max_file_bytes: int = 512 * 1024 * 1024,
     ) -> None:
         self._host = host
@@ -71,11 +78,11 @@ class LocalServer:
             expire_after=expire_after,
             empty_call_ids=empty_call_ids,
         )
-        services: tuple[Service, ...] = (DashScopeService(),)
+        services: tuple[Service, ...] = (DashScopeService(), AppBuilderService(message_chunks))
         self._disk = Disk(max_file_bytes)
         desk = Desk(self.store, self._runs, self._disk, can_cancel=can_cancel)
         self._runner = web.AppRunner(
-            make_app(desk, self._disk, services, api_key),
+            make_app(desk, self._disk, services, api_key, ping_after=ping_after),
             access_log=None,
             shutdown_timeout=SHUTDOWN,
         )
@@ -92,6 +99,11 @@ class LocalServer:
     def dashscope_url(self) -> str:
         """The base URL for DashScope clients, the official SDK included."""
         return self.url + DashScopeService.prefix
+
+    @property
+    def appbuilder_url(self) -> str:
+        """The base URL for AppBuilder clients, the official SDK included."""
+        return self.url
 
     def client(self, kind: type[C], **options: Any) -> C:
         """A client of this server; `options` are those of the client's class."""

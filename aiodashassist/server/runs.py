@@ -1,13 +1,10 @@
 """The runs under way: begins them, answers them, cancels them, and lets readers follow them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from aiodashassist.core.events import Event, ThreadEvent
-from aiodashassist.core.models import Run, Thread
+from aiodashassist.core.models import Run
 from aiodashassist.core.outputs import match_outputs
 from aiodashassist.core.provider import Refusal
 from aiodashassist.core.tooling import FunctionCall, ToolCall, ToolOutput
@@ -16,7 +13,7 @@ from aiodashassist.server.engines import Engine
 from aiodashassist.server.execution import Execution
 from aiodashassist.server.store import Store
 
-__all__ = ("Runs", "follow")
+__all__ = ("Runs",)
 
 
 class Runs:
@@ -104,6 +101,11 @@ class Runs:
         if execution is not None and not execution.run.is_terminal:
             self.cancel(execution.run)
 
+    def active_on(self, thread_id: str) -> str:
+        """The run that is under way on a thread; `""` for none."""
+        execution = self._threads.get(thread_id)
+        return execution.run.id if execution is not None else ""
+
     def change(self, run: Run) -> None:
         """A run's metadata was changed: an execution under way keeps it."""
         if run.id in self._live:
@@ -123,17 +125,6 @@ class Runs:
         del self._live[run.id], self._tasks[run.id]
         if self._threads.get(run.thread_id or "") is execution:
             del self._threads[run.thread_id or ""]
-
-
-async def follow(
-    execution: Execution, start: int, thread: Thread | None = None
-) -> AsyncGenerator[Event, None]:
-    """A run's events, after the event of the thread that the call created."""
-    if thread is not None:
-        yield ThreadEvent(thread=thread)
-    async with aclosing(execution.log.follow(start)) as events:
-        async for event in events:
-            yield event
 
 
 def _answered(calls: tuple[ToolCall, ...], outputs: tuple[ToolOutput, ...]) -> tuple[ToolCall, ...]:

@@ -17,8 +17,11 @@ from aiodashassist.core.events import (
 )
 from aiodashassist.core.machine import RunMachine
 from aiodashassist.core.models import (
+    RESTING,
     TERMINAL,
     Content,
+    FinalAnswer,
+    FinalMessage,
     LastError,
     Message,
     MessageCreation,
@@ -78,14 +81,15 @@ class EventLog:
         self._more.set()
         self._more = asyncio.Event()
 
-    async def follow(self, start: int) -> AsyncGenerator[Event, None]:
-        """Events from `start` on, up to the one with which the run rests."""
+    async def follow(self, start: int, *, through: bool = False) -> AsyncGenerator[Event, None]:
+        """Events from `start` on, up to the one with which the run rests; `through` to its end."""
+        last = TERMINAL if through else RESTING
         for index in range(start, 1 << 62):
             while index >= len(self._events):
                 await self._more.wait()
             event = self._events[index]
             yield event
-            if isinstance(event, RunEvent) and event.status in TERMINAL | {"requires_action"}:
+            if isinstance(event, RunEvent) and event.status in last:
                 return
 
 
@@ -94,10 +98,12 @@ class Writer:
 
     Attributes:
         words: pieces of text written so far.
+        answer: the last message that was completed, as a run that is waited for has it.
     """
 
     def __init__(self, store: Store, workspace: str, run: Run, log: EventLog) -> None:
         self.words = 0
+        self.answer: FinalAnswer | None = None
         self._store = store
         self._workspace = workspace
         self._run = run  # its ids; where it is now, the execution knows
@@ -169,6 +175,8 @@ class Writer:
         content = (Content(text=Text(value="".join(self._parts))),)
         message = replace(self._message, content=content, **{stamp: now()})
         self._message = None
+        said = FinalMessage(message_id=message.id, content=content)
+        self.answer = FinalAnswer(message=said) if status == "completed" else None
         self._store.put(self._workspace, message, message.thread_id or "")
         self._log.append(MessageEvent(status=status, message=message))
 

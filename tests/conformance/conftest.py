@@ -1,48 +1,58 @@
-"""A local server in a process of its own, and the official SDK pointed at it.
+"""One local server in a process of its own, for the official SDKs of both vendors.
 
 The server's interpreter is named by the environment variable AIODASHASSIST_PYTHON.
 """
 
+import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import dashscope
 import pytest
-from dashscope_sdk.calls import KEY, Wire
-from dashscope_sdk.recorder import RECORDER, Recorder, find_classes
+from wire import KEY, Wire
+
+# Read by AppBuilder's SDK when it is imported: it prints what it logs.
+os.environ["APPBUILDER_LOGLEVEL"] = "error"
+
+from appbuilder_sdk.recording import RECORDER as APPBUILDER
+from dashscope_sdk.recording import RECORDER as DASHSCOPE
+from recorder import Recorder
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PYTHON = os.environ.get("AIODASHASSIST_PYTHON", str(ROOT / ".venv/bin/python"))
 SAID = "serving "
 SERVE = ("-m", "aiodashassist", "serve", "--port", "0")
-# As the live service was seen and is documented: no ids of calls, no cancelling. Few bytes a file.
-NARROW = """
-import asyncio, contextlib, signal
+# A server as the command line does not make it: its options come as JSON.
+CUSTOM = """
+import asyncio, contextlib, json, signal, sys
 from aiodashassist.server import LocalServer
 
 async def serve():
     stopped = asyncio.Event()
     with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with LocalServer(max_file_bytes=1000, can_cancel=False, empty_call_ids=True) as server:
+    async with LocalServer(**json.loads(sys.argv[1])) as server:
         print(f"serving {server.url}", flush=True)
         await stopped.wait()
 
 asyncio.run(serve())
 """
+RECORDERS = {recorder.sdk.name: recorder for recorder in (DASHSCOPE, APPBUILDER)}
 LAST = "test_every_call.py"
 DESELECTED = pytest.StashKey[bool]()
 
 
 def pytest_configure() -> None:
-    """Watch the SDK before the first test module takes a method of it."""
-    for cls in find_classes():
-        RECORDER.watch(cls)
+    """Watch the SDKs before the first test module takes a method of them."""
+    for recorder in RECORDERS.values():
+        for cls in recorder.sdk.find_classes():
+            recorder.watch(cls)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,11 +85,18 @@ def serving(log: Path, *arguments: str) -> Iterator[str]:
     assert process.returncode == 0 or sys.platform == "win32"
 
 
+@contextmanager
+def serving_custom(log: Path, **options: Any) -> Iterator[str]:
+    """The URL of a server that is made with options."""
+    with serving(log, "-c", CUSTOM, json.dumps(options)) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that takes any key."""
+    """The one server of both suites, which takes any key."""
     with serving(tmp_path_factory.mktemp("open") / "stderr.txt", *SERVE) as url:
-        yield url + "/api/v1"
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -87,48 +104,60 @@ def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that takes one key only."""
     log = tmp_path_factory.mktemp("locked") / "stderr.txt"
     with serving(log, *SERVE, "--api-key", KEY) as url:
-        yield url + "/api/v1"
+        yield url
 
 
 @pytest.fixture(scope="session")
 def narrow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that takes files of 1,000 bytes, cannot cancel and gives no ids to calls."""
-    with serving(tmp_path_factory.mktemp("narrow") / "stderr.txt", "-c", NARROW) as url:
-        yield url + "/api/v1"
+    """A server that takes files of 1,000 bytes, cannot cancel and gives no ids to calls.
+
+    So the live service of DashScope was seen and is documented.
+    """
+    log = tmp_path_factory.mktemp("narrow") / "stderr.txt"
+    options = {"max_file_bytes": 1000, "can_cancel": False, "empty_call_ids": True}
+    with serving_custom(log, **options) as url:
+        yield url
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address where connections are taken and never answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture
 def wire(server: str) -> Wire:
-    """The open server without the SDK."""
+    """The open server without an SDK."""
     return Wire(server)
 
 
 @pytest.fixture
 def locked_wire(locked_server: str) -> Wire:
-    """The locked server without the SDK."""
+    """The locked server without an SDK."""
     return Wire(locked_server)
 
 
 @pytest.fixture(autouse=True)
-def _sdk(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK talks to the open server, whatever the environment says."""
-    monkeypatch.setattr(dashscope, "base_http_api_url", server)
-    monkeypatch.setattr(dashscope, "api_key", "any-key")
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDKs find the servers, whatever the environment says."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
-def recorder() -> Recorder:
-    """What has been called of the SDK so far."""
-    return RECORDER
+def recorders() -> dict[str, Recorder]:
+    """What has been called of each SDK so far."""
+    return RECORDERS
 
 
 @pytest.fixture
-def whole_run(request: pytest.FixtureRequest) -> Recorder:
-    """What a run of the whole suite has called of the SDK; a part of it proves nothing."""
+def whole_run(
+    request: pytest.FixtureRequest, recorders: dict[str, Recorder]
+) -> dict[str, Recorder]:
+    """What a run of the whole suite has called of the SDKs; a part of it proves nothing."""
     collected = {item.path for item in request.session.items}
     parts = any("::" in argument for argument in request.config.args)
     deselected = request.config.stash.get(DESELECTED, False)
     if parts or deselected or collected != set(HERE.rglob("test_*.py")):
         pytest.skip("only a part of the suite runs")
-    return RECORDER
+    return recorders

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
+from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import ErrorEvent
+from aiodashassist.core.failures import unreadable
 from aiodashassist.core.operations import CancelRun, CreateFiles, ListOperation, Operation
 from aiodashassist.core.provider import EventReader, Request, Response
 from aiodashassist.errors import APIError, DecodeError
@@ -19,6 +21,8 @@ class DashScopeProvider:
 
     name = "DashScope"
     reopens = True
+    blocks = False
+    largest_page = 100
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
         """Authentication and workspace (§1.3). `Accept` is what both SDKs send, streams too."""
@@ -38,9 +42,9 @@ class DashScopeProvider:
     def decode(self, operation: Operation[T], response: Response) -> T:
         """See `Provider.decode`."""
         try:
-            body = codec.parse(response.body)
+            body = parse(response.body)
         except DecodeError as error:
-            raise failures.unreadable(response, error) from error
+            raise unreadable(response, error) from error
         if isinstance(operation, files.OPERATIONS):
             return cast("T", files.decode(operation, body))
         if isinstance(operation, ListOperation):
@@ -61,6 +65,7 @@ class DashScopeProvider:
         """Only cancelling is documented as missing (§7.1)."""
         return isinstance(operation, CancelRun) and failures.says_no_such_call(error)
 
-    def reader(self) -> EventReader:
+    def reader(self, headers: Mapping[str, str]) -> EventReader:
         """See `Provider.reader`: a frame says all there is to know."""
+        del headers
         return frames.read_frame

@@ -9,28 +9,27 @@ from typing import Any
 
 import msgspec
 
+from aiodashassist.core.decoding import BROKEN
 from aiodashassist.core.events import ErrorEvent
+from aiodashassist.core.failures import class_of, seconds, shown
 from aiodashassist.core.provider import Response
 from aiodashassist.errors import (
     APIError,
     AuthenticationError,
     BadRequest,
     Conflict,
-    DecodeError,
     NotFound,
     PermissionDenied,
     RateLimited,
     ServerError,
 )
 from aiodashassist.providers.dashscope import files
-from aiodashassist.providers.dashscope.codec import BROKEN
 
 __all__ = (
     "answer_error",
     "kind_of",
     "says_no_such_call",
     "stream_error",
-    "unreadable",
     "upload_error",
 )
 
@@ -67,16 +66,7 @@ BY_CODE: dict[str, type[APIError]] = {
 }
 """Code, or the part before its dot -> class (dashscope.md §6.3)."""
 
-BY_STATUS: dict[int, type[APIError]] = {
-    401: AuthenticationError,
-    403: PermissionDenied,
-    404: NotFound,
-    409: Conflict,
-    429: RateLimited,
-}
 MISSING = ("does not exist", "not exist.", "has been deleted", "can not be found")
-GLIMPSE = 60  # characters of an answer that cannot be read
-SHOWN = 200  # characters of a body that is not JSON
 
 
 def kind_of(status: int | None, code: str, message: str) -> type[APIError]:
@@ -91,7 +81,7 @@ def kind_of(status: int | None, code: str, message: str) -> type[APIError]:
         return kind
     if status is None:
         return ServerError
-    return BY_STATUS.get(status) or (ServerError if status >= 500 else BadRequest)
+    return class_of(status)
 
 
 def answer_error(response: Response) -> APIError | None:
@@ -108,24 +98,16 @@ def answer_error(response: Response) -> APIError | None:
     if good and (not told or body.get("id") or body.get("data") is not None):
         return None
     code = str(body.get("code") or "")
-    message = str(body.get("message") or body.get("msg") or "") or _shown(response)
+    message = str(body.get("message") or body.get("msg") or "") or shown(response)
     request_id = body.get("request_id") or body.get("requestId")
     kind = kind_of(response.status if not good else None, code, message)
     return kind(
         message,
         status=response.status,
         code=code,
-        retry_after=_seconds(response.headers.get("retry-after")),
+        retry_after=seconds(response.headers.get("retry-after")),
         request_id=str(request_id) if request_id else response.headers.get("x-request-id"),
     )
-
-
-def unreadable(response: Response, error: DecodeError) -> DecodeError:
-    """An answer that is no JSON, told by what it is and how it begins: a wrong host's, mostly."""
-    kind = response.headers.get("content-type") or "no type"
-    shown = "".join(c if c.isprintable() else "?" for c in _shown(response)[:GLIMPSE])
-    begins = f"it begins {shown!r}" if response.body else "it is empty"
-    return DecodeError(f"status {response.status}, {kind}: {error.message}; {begins}")
 
 
 def upload_error(response: Response) -> APIError | None:
@@ -175,14 +157,3 @@ def _body(response: Response) -> dict[str, Any]:
     except BROKEN:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _shown(response: Response) -> str:
-    text = " ".join(response.body[: 4 * SHOWN].decode("utf-8", "replace").split())
-    return text[:SHOWN] or f"the service answered with status {response.status} and no text"
-
-
-def _seconds(value: str | None) -> float | None:
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
-        return None
-    return float(value)

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
+from aiodashassist.core.decoding import each
+from aiodashassist.core.encoding import form_fields
 from aiodashassist.core.files import FailedUpload, File, Form, Upload, Uploads
 from aiodashassist.core.models import Deleted, Page
 from aiodashassist.core.operations import (
@@ -22,9 +23,8 @@ from aiodashassist.core.operations import (
     RetrieveFile,
 )
 from aiodashassist.core.params import FileListParams, FileParams
-from aiodashassist.core.plain import plain
 from aiodashassist.core.provider import Refusal
-from aiodashassist.errors import DecodeError, InvalidArgument
+from aiodashassist.errors import DecodeError
 from aiodashassist.providers.dashscope import codec
 
 __all__ = ("OPERATIONS", "answer", "decode", "failed_of", "form_of", "read_form", "read_query")
@@ -37,7 +37,6 @@ NAMES = {"id": "file_id", "filename": "name", "bytes": "size", "created_at": "gm
 OPERATIONS = (CreateFiles, ListFiles, RetrieveFile, DeleteFile)
 PART = "files"
 FIELDS = {"description": "descriptions"}
-NAME = re.compile(r"[^\x00-\x1f\x7f\"\\\ud800-\udfff]+")
 PAGE_SIZE = 10  # where none is asked for (§2.5)
 NUMBER = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 
@@ -45,24 +44,11 @@ NUMBER = re.compile(r"[1-9]\d{0,8}", re.ASCII)
 def form_of(files: Sequence[Upload], fields: Mapping[str, Any]) -> Form:
     """An upload's body: the texts first, as the official SDK has them (§2.5).
 
-    A value that is no text is written as JSON; None is not sent.
-
     Raises:
         InvalidArgument: a name or a value that cannot be written.
     """
-    named = {FIELDS.get(name, name): value for name, value in fields.items() if value is not None}
-    texts = tuple((name, _text(name, value)) for name, value in named.items())
+    texts = form_fields({FIELDS.get(name, name): value for name, value in fields.items()})
     return Form(fields=texts, files=tuple((PART, upload) for upload in files))
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(name, str) or NAME.fullmatch(name) is None:
-        raise InvalidArgument(f"no field of a form is named {name!r:.60}")
-    try:
-        text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=plain)
-        return (text.encode() if isinstance(text, str) else text).decode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written: {error}") from error
 
 
 def read_form(form: Form) -> CreateFiles:
@@ -183,7 +169,7 @@ def _file(data: object) -> File:
 
 
 def _uploads(data: Mapping[str, Any]) -> Uploads:
-    files = tuple(_file(item) for item in codec.each(data.get("uploaded_files") or ()))
+    files = tuple(_file(item) for item in each(data.get("uploaded_files") or ()))
     if not files:
         raise DecodeError("the answer names no uploaded file")
     return Uploads(files=files, failed=failed_of({"data": data}))
@@ -191,7 +177,7 @@ def _uploads(data: Mapping[str, Any]) -> Uploads:
 
 def _page(data: Mapping[str, Any], asked: int) -> Page[File]:
     """A page; whether there are more the total tells, and where there is none, a full page."""
-    files = tuple(_file(item) for item in codec.each(data.get("files") or ()))
+    files = tuple(_file(item) for item in each(data.get("files") or ()))
     numbers = {name: data.get(name) for name in ("page_no", "total")}
     page: Page[File] = codec.model(Page, numbers)
     size = data.get("page_size")

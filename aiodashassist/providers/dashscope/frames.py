@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from aiodashassist.core.decoding import BROKEN, parse, read_contents
 from aiodashassist.core.events import (
     ErrorEvent,
     Event,
@@ -24,13 +25,7 @@ from aiodashassist.core.events import (
 from aiodashassist.core.models import Content, Message, Run, RunStep, Thread
 from aiodashassist.core.sse import Frame
 from aiodashassist.errors import DecodeError
-from aiodashassist.providers.dashscope.codec import (
-    BROKEN,
-    model,
-    parse,
-    read_calls,
-    read_contents,
-)
+from aiodashassist.providers.dashscope.codec import model, read_calls
 from aiodashassist.providers.dashscope.wire import WireMessageDelta
 
 __all__ = ("read_frame",)

@@ -13,15 +13,10 @@ from msgspec.structs import replace
 
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
+from aiodashassist.core.encoding import ask, json_body, query_of
 from aiodashassist.core.operations import Operation
-from aiodashassist.core.plain import plain
 from aiodashassist.core.provider import Request
-from aiodashassist.errors import (
-    ConfigError,
-    InvalidArgument,
-    UnsupportedOperation,
-    UnsupportedParameter,
-)
+from aiodashassist.errors import ConfigError, InvalidArgument, UnsupportedOperation
 from aiodashassist.providers.dashscope.files import form_of
 
 __all__ = ("RENAMED", "ROUTES", "Route", "base_url", "check", "encode", "find")
@@ -160,73 +155,42 @@ def encode(operation: Operation[Any]) -> Request:
     route = ROUTES.get(type(operation))
     if route is None:
         raise UnsupportedOperation(f"DashScope has no {name}")
-    fields = msgspec.structs.asdict(operation)
-    ids = {key: fields.pop(key) for key in route.ids}
-    params = {name: value for part in PARTS for name, value in fields.pop(part, {}).items()}
-    params.update(fields)
-    extra_body, extra_headers, extra_query = (_taken(params, part) for part in EXTRAS)
-    given = {key: value for key, value in params.items() if value is not None}
-    needed = NEEDS.get(type(operation))
-    if needed and needed not in given:
-        raise InvalidArgument(f"{name} needs {needed}")
-    for key in given:
-        if key not in route.accepts:
-            raise UnsupportedParameter(f"DashScope has no place for {key!r} in {name}")
-    check(given)
-    checks.headers(extra_headers)
-    wire = {route.renamed.get(key, key): value for key, value in given.items()}
-    path = route.path.format_map({key: _segment(key, value) for key, value in ids.items()})
-    request = Request(method=route.method, path=path, headers=extra_headers, operation=name)
+    asked = ask(
+        operation,
+        provider="DashScope",
+        ids=route.ids,
+        accepts=route.accepts,
+        needs=NEEDS.get(type(operation), ()),
+    )
+    check(asked.given)
+    wire = {route.renamed.get(key, key): value for key, value in asked.given.items()}
+    if isinstance(operation, ops.SubmitOutputs):
+        wire["tool_outputs"] = [
+            {"output": one.output, "tool_call_id": one.tool_call_id}
+            for one in operation.tool_outputs
+        ]
+    path = route.path.format_map({key: _segment(key, value) for key, value in asked.ids.items()})
+    request = Request(method=route.method, path=path, headers=asked.extra_headers, operation=name)
     if isinstance(operation, ops.CreateFiles):
-        form = form_of(wire.pop("files"), {**extra_body, **wire})
-        return replace(request, query=_query(extra_query), form=form)
+        form = form_of(wire.pop("files"), {**asked.extra_body, **wire})
+        return replace(request, query=query_of(asked.extra_query), form=form)
     if route.method != "POST":
-        if extra_body:
+        if asked.extra_body:
             raise InvalidArgument(f"{name} has no body: extra_body has no place in it")
-        return replace(request, query=_query({**extra_query, **wire}))
-    body = _json({**extra_body, **wire}, name) if route.accepts or extra_body else None
-    return replace(request, query=_query(extra_query), body=body)
+        return replace(request, query=query_of({**asked.extra_query, **wire}))
+    body = (
+        json_body({**asked.extra_body, **wire}, name) if route.accepts or asked.extra_body else None
+    )
+    return replace(request, query=query_of(asked.extra_query), body=body)
 
 
-PARTS = ("extras", "params", "page")
-EXTRAS = ("extra_body", "extra_headers", "extra_query")
-
-
-def _taken(params: dict[str, Any], name: str) -> Mapping[str, Any]:
-    given = params.pop(name, None)
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise InvalidArgument(f"{name} must be a mapping, not {type(given).__name__}")
-    return given
-
-
-def _query(given: Mapping[str, Any]) -> dict[str, str]:
-    """Texts, numbers and truth values as a URL has them; None is not sent."""
-    query = {}
-    for key, value in given.items():
-        if value is None:
-            continue
-        if not isinstance(key, str) or not isinstance(value, str | int | float):
-            raise InvalidArgument(
-                f"the query has names and plain values, not {key!r}: {value!r:.60}"
-            )
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        try:
-            (key + text).encode()
-        except UnicodeEncodeError as error:
-            raise InvalidArgument(f"{key!r} cannot be written in a URL: {error}") from error
-        query[key] = text
-    return query
-
-
-NEEDS: dict[type[Operation[Any]], str] = {
-    ops.CreateAssistant: "model",
-    ops.AttachFile: "file_id",
-    ops.CreateMessage: "content",
-    ops.CreateRun: "assistant_id",
-    ops.CreateThreadAndRun: "assistant_id",
-    ops.CreateFiles: "files",
+NEEDS: dict[type[Operation[Any]], tuple[str, ...]] = {
+    ops.CreateAssistant: ("model",),
+    ops.AttachFile: ("file_id",),
+    ops.CreateMessage: ("content",),
+    ops.CreateRun: ("assistant_id",),
+    ops.CreateThreadAndRun: ("assistant_id",),
+    ops.CreateFiles: ("files",),
 }
 
 
@@ -240,13 +204,6 @@ def _segment(name: str, value: str) -> str:
     if quoted in (".", ".."):
         raise InvalidArgument(f"{name} must not be {quoted!r}")
     return quoted
-
-
-def _json(wire: Mapping[str, Any], name: str) -> bytes:
-    try:
-        return msgspec.json.encode(wire, enc_hook=plain)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
 
 
 def check(given: Mapping[str, Any]) -> None:

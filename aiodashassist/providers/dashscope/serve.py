@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 
 from aiodashassist.core import operations as ops
+from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import Event
-from aiodashassist.core.files import Form
+from aiodashassist.core.files import File, Form
 from aiodashassist.core.models import Model, Page
 from aiodashassist.core.operations import ListOperation, Operation
-from aiodashassist.core.provider import Refusal
+from aiodashassist.core.provider import EventWriter, Refusal
 from aiodashassist.core.tooling import Tool, ToolOutput
 from aiodashassist.errors import DecodeError, InvalidArgument
 from aiodashassist.providers.dashscope import codec, files, routes, spelling
@@ -57,6 +58,10 @@ class DashScopeService:
     """The server's half of DashScope; holds no state."""
 
     prefix = "/api/v1"
+    reopens = True
+    blocks = False
+    needs_user = False  # no document says so
+    ping = b""
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """The bearer token."""
@@ -118,11 +123,20 @@ class DashScopeService:
             body = spelling.spell(result, spelling.SHORT_RUN if creates else None)
         return msgspec.json.encode({**body, "request_id": request_id})
 
-    def frame(self, event: Event, request_id: str) -> bytes:
-        """The event, framed without a space after the colons, or the official SDK dies (§5.2)."""
-        name, data = spelling.spell_event(event)
-        json = msgspec.json.encode({**data, "request_id": request_id})
-        return b"event:%b\ndata:%b\n\n" % (name.encode(), json)
+    def headers(self, file: File | None, request_id: str) -> Mapping[str, str]:
+        """None: the bodies have the request's id."""
+        del file, request_id
+        return {}
+
+    def writer(self, request_id: str) -> EventWriter:
+        """Events, framed without a space after the colons, or the official SDK dies (§5.2)."""
+
+        def write(event: Event) -> bytes:
+            name, data = spelling.spell_event(event)
+            json = msgspec.json.encode({**data, "request_id": request_id})
+            return b"event:%b\ndata:%b\n\n" % (name.encode(), json)
+
+        return write
 
     def closing(self) -> bytes:
         """The closing mark, whose data is not JSON (§5.2)."""
@@ -145,7 +159,7 @@ def _json(body: bytes) -> dict[str, Any]:
     """A request's body without its nulls; `Threads.create()` sends an empty text (§2.1)."""
     if not body.strip():
         return {}
-    parsed = codec.parse(body)
+    parsed = parse(body)
     if parsed in ("", None):
         return {}
     if not isinstance(parsed, dict):

@@ -1,24 +1,20 @@
-"""Short ways to drive the SDK, and to look at the wire behind its back."""
+"""Short ways to drive the SDK."""
 
-import json
 import re
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
-import requests
+import dashscope
+import pytest
 from dashscope import Assistants, Files, Messages, Runs, Threads
 from dashscope.threads.thread_types import Run, RunStep, Thread, ThreadMessage, ThreadMessageDelta
+from wire import UUID
 
-KEY = "sk-the-one-key"
 INVALID = "InvalidParameter"
 GONE = "The specified {} has been deleted or does not exist."
-UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 Event = tuple[str | None, Any]
 
@@ -51,6 +47,12 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
+
+
+def point_at(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the SDK talk to a server that takes any key."""
+    monkeypatch.setattr(dashscope, "base_http_api_url", base)
+    monkeypatch.setattr(dashscope, "api_key", "any-key")
 
 
 def new_assistant(**params: Any) -> Any:
@@ -165,56 +167,3 @@ def check_paging(list_page: Callable[..., Any], made: Sequence[str]) -> None:
     assert (ids_of(back), back.has_more) == ([two], True)
     assert list_page(limit=2, before=one).has_more is False
     assert ids_of(list_page(after=one)) == []
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back from the wire."""
-
-    status: int
-    content_type: str
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON."""
-        return json.loads(self.body)
-
-    @property
-    def frames(self) -> list[tuple[str, str]]:
-        """The frames of a stream: event and data, with no space after the colons."""
-        text = self.body.decode()
-        found = re.findall(r"event:(\S+)\ndata:(\S.*)\n\n", text)
-        assert "".join(f"event:{name}\ndata:{data}\n\n" for name, data in found) == text
-        return found
-
-
-class Wire:
-    """Requests to a server, without the SDK."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self._opener = build_opener(ProxyHandler({}))
-
-    def call(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> Answer:
-        """One request; a body that is no bytes is written as JSON."""
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        given = {"Authorization": "Bearer any-key", "Content-Type": "application/json"}
-        request = Request(
-            self.base + path, data=data, method=method, headers={**given, **(headers or {})}
-        )
-        try:
-            response = self._opener.open(request, timeout=30)
-        except HTTPError as error:
-            response = error
-        with response:
-            kind = response.headers["Content-Type"]
-            return Answer(status=response.status, content_type=kind, body=response.read())
-
-    def send_form(self, fields: Sequence[tuple[str, str]], files: Sequence[Any]) -> Answer:
-        """Upload files; a file is the name of its part, and its own name with the content."""
-        form = requests.Request("POST", self.base, data=list(fields), files=list(files)).prepare()
-        assert isinstance(form.body, bytes)
-        return self.call("POST", "/files", form.body, dict(form.headers))

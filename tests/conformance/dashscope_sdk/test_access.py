@@ -8,8 +8,6 @@ from dashscope import Assistants, Messages, Runs, Steps, Threads
 from dashscope.common.error import AuthenticationError
 from dashscope_sdk.calls import (
     INVALID,
-    KEY,
-    Wire,
     error_of,
     finish,
     gone,
@@ -18,6 +16,7 @@ from dashscope_sdk.calls import (
     new_workspace,
 )
 from dashscope_sdk.every_call import PLAIN, STREAMS, Nothing
+from wire import KEY, Wire
 
 MISSING = (400, INVALID, "API key or Uid is missing. Please provide a valid API key or Uid.")
 WRONG = (401, "InvalidApiKey", "Invalid API-key provided.")

@@ -11,8 +11,6 @@ from dashscope.assistants.files import Files as AssistantFiles
 from dashscope.common.error import InputRequired
 from dashscope_sdk.calls import (
     INVALID,
-    UUID,
-    Wire,
     check_paging,
     error_of,
     gone,
@@ -20,6 +18,7 @@ from dashscope_sdk.calls import (
     new_assistant,
     new_file,
 )
+from wire import UUID, Wire
 
 CREATE = pytest.mark.parametrize("create", [AssistantFiles.create, AssistantFiles.call])
 

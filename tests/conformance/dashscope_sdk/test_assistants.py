@@ -10,9 +10,7 @@ from dashscope import Assistants, Runs
 from dashscope.common.error import InvalidParameter, ModelRequired
 from dashscope_sdk.calls import (
     INVALID,
-    UUID,
     WEATHER,
-    Wire,
     begin,
     check_paging,
     error_of,
@@ -21,6 +19,7 @@ from dashscope_sdk.calls import (
     new_assistant,
     new_workspace,
 )
+from wire import UUID, Wire
 
 CREATE = pytest.mark.parametrize("create", [Assistants.create, Assistants.call])
 RETRIEVE = pytest.mark.parametrize("retrieve", [Assistants.retrieve, Assistants.get])

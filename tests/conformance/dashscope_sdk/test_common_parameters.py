@@ -1,7 +1,5 @@
 """What every call of the SDK takes: workspace, headers, address, key, and time to wait."""
 
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +7,9 @@ import dashscope
 import pytest
 import requests
 from dashscope import Assistants, Files, Runs, Threads
-from dashscope_sdk.calls import KEY, Wire, file_of, ids_of, new_assistant, new_file, new_workspace
+from dashscope_sdk.calls import file_of, ids_of, new_assistant, new_file, new_workspace
 from dashscope_sdk.every_call import EVERY, LISTS, MAKERS, OTHERS, STREAMS, World, went_well
+from wire import KEY, Wire
 
 NEEDY = [*OTHERS, *(f"{name} as a stream" for name in STREAMS)]
 FIND = {"Assistants": Assistants.get, "Threads": Threads.get, "Files": Files.get}
@@ -23,13 +22,6 @@ def in_workspace(how: str, workspace: str) -> dict[str, Any]:
     if how == "workspace":
         return {"workspace": workspace}
     return {"headers": {"X-DashScope-WorkSpace": workspace}}
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """An address where connections are taken and never answered."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1"
 
 
 @pytest.mark.parametrize("call", NEEDY)

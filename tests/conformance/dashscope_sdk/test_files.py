@@ -10,17 +10,8 @@ import dashscope
 import pytest
 from dashscope import Files
 from dashscope.common.error import InvalidFileFormat
-from dashscope_sdk.calls import (
-    INVALID,
-    UUID,
-    Wire,
-    error_of,
-    file_of,
-    gone,
-    new_file,
-    new_workspace,
-    upload,
-)
+from dashscope_sdk.calls import INVALID, error_of, file_of, gone, new_file, new_workspace, upload
+from wire import UUID, Wire
 
 
 def read(file_id: str, **params: Any) -> dict[str, Any]:
@@ -84,7 +75,9 @@ def test_sdk_never_sends_the_purpose(wire: Wire, tmp_path: Path) -> None:
     """`Files.upload` takes a purpose and drops it; on the wire it is kept."""
     assert read(new_file(tmp_path, purpose="assistants"))["purpose"] == ""
     answer = wire.send_form(
-        [("purpose", "file-extract"), ("descriptions", "说明")], [("files", ("报告.md", b"x"))]
+        "/files",
+        [("purpose", "file-extract"), ("descriptions", "说明")],
+        [("files", ("报告.md", b"x"))],
     )
     (made,) = answer.json["data"]["uploaded_files"]
     file = read(made["file_id"])
@@ -112,7 +105,7 @@ def test_sdk_takes_a_file_for_training_data(
 def test_one_form_can_have_many_files(wire: Wire) -> None:
     """The SDK sends one file a request; the wire takes several, in their order."""
     files = [("files", (f"{name}.txt", name.encode())) for name in "abc"]
-    data = wire.send_form([], files).json["data"]
+    data = wire.send_form("/files", [], files).json["data"]
     assert [item["name"] for item in data["uploaded_files"]] == ["a.txt", "b.txt", "c.txt"]
     assert [read(item["file_id"])["md5"] for item in data["uploaded_files"]] == [
         hashlib.md5(name.encode(), usedforsecurity=False).hexdigest() for name in "abc"
@@ -153,7 +146,7 @@ def test_file_beyond_the_limit_is_told_in_a_200(
 def test_one_file_of_a_form_can_fail(narrow_server: str) -> None:
     """The files that fit are taken, whatever becomes of the others."""
     files = [("files", ("large", bytes(2000))), ("files", ("small", b"x"))]
-    data = Wire(narrow_server).send_form([], files).json["data"]
+    data = Wire(narrow_server).send_form("/files", [], files).json["data"]
     assert [item["name"] for item in data["uploaded_files"]] == ["small"]
     assert [item["name"] for item in data["failed_uploads"]] == ["large"]
 

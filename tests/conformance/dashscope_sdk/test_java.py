@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from dashscope import Messages, Runs, Threads
 from dashscope.threads.messages.files import Files as MessageFiles
-from dashscope_sdk.calls import INVALID, Answer, Wire, error_of, ids_of, new_assistant, new_thread
+from dashscope_sdk.calls import INVALID, error_of, ids_of, new_assistant, new_thread
+from wire import Answer, Wire
 
 HEADERS = {
     "Content-Type": "application/json; charset=utf-8",

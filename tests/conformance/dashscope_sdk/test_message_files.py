@@ -11,8 +11,6 @@ from dashscope.common.error import InputRequired
 from dashscope.threads.messages.files import Files as MessageFiles
 from dashscope_sdk.calls import (
     INVALID,
-    UUID,
-    Wire,
     check_paging,
     error_of,
     gone,
@@ -20,6 +18,7 @@ from dashscope_sdk.calls import (
     new_assistant,
     new_file,
 )
+from wire import UUID, Wire
 
 RETRIEVE = pytest.mark.parametrize("retrieve", [MessageFiles.retrieve, MessageFiles.get])
 UNKNOWN = (400, INVALID, "The specified message file not exist.")

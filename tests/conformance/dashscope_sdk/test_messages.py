@@ -8,16 +8,8 @@ from typing import Any
 import pytest
 from dashscope import Messages, Runs, Threads
 from dashscope.common.error import InputRequired
-from dashscope_sdk.calls import (
-    INVALID,
-    UUID,
-    Wire,
-    check_paging,
-    error_of,
-    finish,
-    gone,
-    new_thread,
-)
+from dashscope_sdk.calls import INVALID, check_paging, error_of, finish, gone, new_thread
+from wire import UUID, Wire
 
 CREATE = pytest.mark.parametrize("create", [Messages.create, Messages.call])
 

@@ -13,13 +13,13 @@ from dashscope_sdk.calls import (
     OPEN_STEP,
     SAY,
     Event,
-    Wire,
     finish,
     order_of,
     outputs_for,
     stream,
     text_of,
 )
+from wire import Wire
 
 SEARCH = '/plugin quark_search {"input": {"query": "杭州天气"}} {"output": {"results": ["晴"]}}'
 GIVEN, GAVE = '{"query":"杭州天气"}', '{"results":["晴"]}'

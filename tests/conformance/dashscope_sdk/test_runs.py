@@ -11,7 +11,6 @@ from dashscope import Assistants, Messages, Runs, Steps
 from dashscope.common.error import InputRequired, TimeoutException
 from dashscope_sdk.calls import (
     INVALID,
-    UUID,
     WEATHER,
     begin,
     calls_of,
@@ -24,6 +23,7 @@ from dashscope_sdk.calls import (
     outputs_for,
     stream,
 )
+from wire import UUID
 
 CREATE = pytest.mark.parametrize("create", [Runs.create, Runs.call])
 RETRIEVE = pytest.mark.parametrize("retrieve", [Runs.retrieve, Runs.get])

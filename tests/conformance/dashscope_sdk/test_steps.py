@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 from dashscope import Messages, Runs, Steps
 from dashscope.common.error import InputRequired
-from dashscope_sdk.calls import (
-    INVALID,
-    UUID,
-    Wire,
-    check_paging,
-    error_of,
-    finish,
-    outputs_for,
-)
+from dashscope_sdk.calls import INVALID, check_paging, error_of, finish, outputs_for
+from wire import UUID, Wire
 
 UNKNOWN = (400, INVALID, "The specified run step does not exist.")
 

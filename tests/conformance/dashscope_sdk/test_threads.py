@@ -7,16 +7,8 @@ from typing import Any
 import pytest
 from dashscope import Messages, Runs, Steps, Threads
 from dashscope.threads.messages.files import Files as MessageFiles
-from dashscope_sdk.calls import (
-    INVALID,
-    UUID,
-    Wire,
-    error_of,
-    finish,
-    gone,
-    new_assistant,
-    new_thread,
-)
+from dashscope_sdk.calls import INVALID, error_of, finish, gone, new_assistant, new_thread
+from wire import UUID, Wire
 
 CREATE = pytest.mark.parametrize("create", [Threads.create, Threads.call])
 

@@ -9,14 +9,13 @@ from dashscope import Runs
 from dashscope_sdk.calls import (
     INVALID,
     KINDS,
-    UUID,
-    Wire,
     begin,
     finish,
     new_assistant,
     new_thread,
     outputs_for,
 )
+from wire import UUID, Wire
 
 RUN = [
     "id", "object", "created_at", "thread_id", "assistant_id", "status", "required_action",

@@ -1,0 +1,145 @@
+"""Files on their way here: written piece by piece, under a safe name, never over another one."""
+
+import errno
+import os
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import anyio
+import anyio.to_thread
+from msgspec import Struct
+
+from aiodashassist.core.disposition import parameters, safe_name
+from aiodashassist.errors import InvalidArgument
+from aiodashassist.uploads import Progress, check_progress
+
+__all__ = ("Arrival", "Destination", "Writable", "kept")
+
+
+class Writable(Protocol):
+    """What bytes can be written to; plainly, or as a coroutine."""
+
+    def write(self, data: bytes, /) -> Awaitable[object] | object:
+        """Take more."""
+
+
+Destination = str | os.PathLike[str] | Writable
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """Bytes that begin to arrive.
+
+    Attributes:
+        headers: of the answer; names in lower case.
+        size: of all bytes; None where it is not told.
+        pieces: the bytes; they can be taken once.
+    """
+
+    headers: Mapping[str, str]
+    size: int | None
+    pieces: AsyncGenerator[bytes, None]
+
+
+async def kept(
+    arrival: Arrival,
+    to: Destination,
+    usual: str,
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Path | None:
+    """Write what arrives.
+
+    Args:
+        arrival: the bytes.
+        to: a path, a directory (the service's name is used in it, made safe) or a writable.
+        usual: the name in a directory where the service tells none.
+        overwrite: whether a file that there is may be replaced.
+        progress: told of the bytes written and of all bytes.
+
+    Returns:
+        The path; None for a writable.
+
+    Raises:
+        InvalidArgument: the file is there already, or cannot be written. Nothing is left of one
+            that was not written to its end.
+    """
+    check_progress(progress)
+    async with aclosing(arrival.pieces) as pieces:
+        told = _told(pieces, arrival.size, progress)
+        if not isinstance(to, str | os.PathLike):
+            await _into(to, told)
+            return None
+        with _translated():
+            path = await anyio.to_thread.run_sync(_path, to, arrival.headers, usual)
+        await _write(path, told, overwrite=overwrite)
+        return path
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the file system says no to, as our own error."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise InvalidArgument(f"{error.filename} is there already: say overwrite=True") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
+        raise InvalidArgument(f"the file cannot be written: {error}") from error
+
+
+def _path(to: str | os.PathLike[str], headers: Mapping[str, str], usual: str) -> Path:
+    """Where to write: in a directory under a safe name, else where it was said."""
+    given = os.fsdecode(to)
+    path = Path(given)
+    if not path.is_dir() and not given.endswith(("/", os.sep)):
+        return path
+    named = parameters(headers.get("content-disposition", "")).get("filename")
+    return path / safe_name(named, usual)
+
+
+async def _write(path: Path, pieces: AsyncIterator[bytes], *, overwrite: bool) -> None:
+    """All of it, or nothing: it is written beside its place and put there when it is whole."""
+    part = path.with_name(f".part-{secrets.token_hex(8)}")
+    with _translated():
+        opened = _opened(part, path, overwrite=overwrite)
+    try:
+        with opened:
+            file = anyio.wrap_file(opened)
+            async for piece in pieces:
+                with _translated():
+                    await file.write(piece)
+        with _translated():
+            if not overwrite:
+                path.open("xb").close()  # fails where there is one by now
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _opened(part: Path, path: Path, *, overwrite: bool) -> BinaryIO:
+    """The file that is written first; refused before anything is read, where it is in vain."""
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    return part.open("xb")
+
+
+async def _into(writable: Writable, pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        written = writable.write(piece)
+        if isinstance(written, Awaitable):
+            await written
+
+
+async def _told(
+    pieces: AsyncIterator[bytes], size: int | None, progress: Progress | None
+) -> AsyncGenerator[bytes, None]:
+    """The pieces; each is reported once the next is asked for, so when it was written."""
+    done = 0
+    async for piece in pieces:
+        yield piece
+        done += len(piece)
+        if progress is not None:
+            progress(done, size)

@@ -1,0 +1,50 @@
+"""Whether a message's chunks are what is new, or all so far: AppBuilder does not say (§5.3)."""
+
+from typing import Literal, TypeAlias
+
+__all__ = ("ChunkMode", "MessageChunks")
+
+ChunkMode: TypeAlias = Literal["auto", "delta", "cumulative"]
+
+TELLING = 8  # characters of text so far, from which on a repetition is no accident
+
+
+class MessageChunks:
+    """The text of one message, chunk by chunk.
+
+    `auto` takes a chunk as cumulative if it is longer than, and begins with, all text so far, and
+    that is at least 8 characters; what the first such comparison finds holds for the message. So
+    a cumulative message whose first chunks are shorter than that begins with its beginning twice,
+    and a delta that happens to begin with all before it loses that: the other modes settle it.
+
+    Where chunks are cumulative, one that is shorter repeats what was said, and one that goes on
+    differently is taken as it is, since nothing can be taken back.
+    """
+
+    def __init__(self, mode: ChunkMode) -> None:
+        self._cumulative = {"delta": False, "cumulative": True}.get(mode)
+        self._parts: list[str] = []
+        self._length = 0
+
+    @property
+    def text(self) -> str:
+        """All so far."""
+        if len(self._parts) > 1:
+            self._parts[:] = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    def new_in(self, chunk: str) -> str:
+        """What a chunk adds."""
+        if self._cumulative is None and chunk and self._length >= TELLING:
+            self._cumulative = len(chunk) > self._length and chunk.startswith(self.text)
+        new = self._rest(chunk) if self._cumulative else chunk
+        if new:
+            self._parts.append(new)
+            self._length += len(new)
+        return new
+
+    def _rest(self, chunk: str) -> str:
+        had = self.text
+        if chunk.startswith(had):
+            return chunk[self._length :]
+        return "" if had.startswith(chunk) else chunk

@@ -1,0 +1,149 @@
+"""Which error class an AppBuilder error is (appbuilder.md §6).
+
+Errors come with 200 under the key `error`, with any other status in no known form, flat as
+`code`, `message`, `requestId` from the gateway, and as a bare `null` for what is not there. No
+vocabulary of codes is documented: where the status says nothing, the words are read.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from aiodashassist.core.decoding import BROKEN
+from aiodashassist.core.events import ErrorEvent
+from aiodashassist.core.failures import class_of, seconds, shown
+from aiodashassist.core.operations import DownloadFile, Operation, ReadFile
+from aiodashassist.core.provider import Response
+from aiodashassist.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequest,
+    Conflict,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    ServerError,
+)
+from aiodashassist.providers.appbuilder.routes import ids_of
+
+__all__ = ("answer_error", "kind_of", "request_id_of", "stream_error")
+
+REQUEST_ID = "x-appbuilder-request-id"  # (§1.4)
+FILES = (ReadFile, DownloadFile)
+PRECONDITIONS = (412, 428)  # the documents say the one, the SDK's code the other (§6.2)
+WORDS: tuple[tuple[type[APIError], str], ...] = (
+    (NotFound, r"not.?(found|exist)|no.?such|不存在|未找到"),
+    (RateLimited, r"rate.?limit|too.?many|throttl|qps|quota|超限|限流"),
+    (PermissionDenied, r"permission|forbidden|denied|arrear|无权|欠费"),
+    (AuthenticationError, r"authenticat|authoriz|iam|credential|invalid.?token|鉴权|认证"),
+    (Conflict, r"conflict|冲突"),
+    (ServerError, r"internal|server.?error|unavailable|timed.?out|系统|内部错误"),
+)
+"""Class -> what its code, type or message has in it; the first that fits."""
+PATTERNS = [(kind, re.compile(words, re.IGNORECASE)) for kind, words in WORDS]
+
+
+def kind_of(status: int | None, code: str, kind: str, message: str) -> type[APIError]:
+    """The class of an error; `status` is None where it says nothing: 200, or inside a stream."""
+    if status in PRECONDITIONS:
+        return Conflict
+    if status is not None and (status != 400 or not (code or kind or message)):
+        return class_of(status)
+    for text in (f"{code} {kind}", message):  # what is named wins over what is said
+        for cls, pattern in PATTERNS:
+            if pattern.search(text):
+                return cls
+    return BadRequest
+
+
+def request_id_of(headers: Mapping[str, str]) -> str | None:
+    """The service's id of a request."""
+    return headers.get(REQUEST_ID) or headers.get("x-bce-request-id")
+
+
+def answer_error(operation: Operation[Any], response: Response) -> APIError | None:
+    """The error that an answer is; None for a good one, and for one that cannot be read."""
+    good = 200 <= response.status < 300
+    if good and isinstance(operation, FILES) and not _may_tell(response):
+        return None
+    body = _body(response)
+    if good and body is None:
+        return _nothing(operation, response)
+    told = _told(body, response.status if not good else None)
+    if good and told is None:
+        return None
+    code, kind, message, request_id = told or ("", "", "", "")
+    cls = kind_of(response.status if not good else None, code, kind, message)
+    return cls(
+        message or shown(response),
+        status=response.status,
+        code=code or kind,
+        retry_after=seconds(response.headers.get("retry-after")),
+        request_id=request_id or request_id_of(response.headers),
+    )
+
+
+def stream_error(event: ErrorEvent) -> APIError:
+    """The exception for an error that a stream reported."""
+    kind = kind_of(None, event.code, "", event.message)
+    return (ServerError if kind is BadRequest else kind)(
+        event.message or "the service reported an error in the stream",
+        code=event.code,
+        request_id=event.request_id,
+    )
+
+
+def _may_tell(response: Response) -> bool:
+    """Whether an answer to a request for a file may be an error all the same (§2.2).
+
+    Only JSON can be, and not where it is named as a file.
+    """
+    headers = response.headers
+    return "json" in headers.get("content-type", "") and "content-disposition" not in headers
+
+
+def _nothing(operation: Operation[Any], response: Response) -> APIError | None:
+    """`null`: what a query for an unknown file is answered with (§6.3); no wrong id, no error."""
+    if not ids_of(type(operation)):
+        return None
+    return NotFound(
+        "the service answered with nothing: there is no such object",
+        status=response.status,
+        request_id=request_id_of(response.headers),
+    )
+
+
+def _told(body: object, status: int | None) -> tuple[str, str, str, str] | None:
+    """Code, type, message and request id of an error body; None where it is none."""
+    if not isinstance(body, Mapping):
+        return None
+    inner = body.get("error")
+    if isinstance(inner, str) and inner:
+        inner = {"message": inner}
+    if not isinstance(inner, Mapping):
+        flat = body.get("code") and body.keys() & {"message", "msg"}
+        if not flat or (status is None and (body.get("id") or "data" in body)):
+            return None
+        inner = body
+    code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
+    message = str(inner.get("message") or inner.get("msg") or "")
+    param = str(inner.get("param") or inner.get("params") or "")
+    if param and param not in message:
+        message = f"{message} ({param})".strip()
+    request_id = body.get("requestId") or body.get("request_id") or inner.get("request_id")
+    return code, kind, message, str(request_id or "")
+
+
+def _body(response: Response) -> object:
+    """The JSON of an answer, framed or not; an empty object for one that is none."""
+    text = response.body
+    if "text/event-stream" in response.headers.get("content-type", "") and b"data:" in text:
+        text = next(
+            line.removeprefix(b"data:") for line in text.split(b"\n") if line.startswith(b"data:")
+        )
+    try:
+        return msgspec.json.decode(text)
+    except BROKEN:
+        return {}
