@@ -47,7 +47,9 @@ async def ensured(session: Session, params: AssistantParams, on_change: OnChange
         await _drop(session, made, _extras(params))
     if one.metadata[CONFIG] == mark:
         return one
-    return await session.call(_update(one, wanted))
+    if not session.provider.replaces:
+        wanted = _clearing(one, wanted)
+    return await session.call(ops.UpdateAssistant(assistant_id=one.id, params=wanted))
 
 
 def _chosen(known: Sequence[Assistant], mark: str, on_change: OnChange) -> Assistant | None:
@@ -60,15 +62,13 @@ def _chosen(known: Sequence[Assistant], mark: str, on_change: OnChange) -> Assis
     return next((one for one in known if one.metadata[CONFIG] == mark), None)
 
 
-def _update(one: Assistant, wanted: AssistantParams) -> ops.UpdateAssistant:
-    """What makes the assistant the wanted one: an update changes only what it names (§2.1)."""
+def _clearing(one: Assistant, wanted: AssistantParams) -> AssistantParams:
+    """The parameters with what clears the rest: an update changes only what it names (§2.1)."""
     gone = {name: value for name, value in CLEARED.items() if getattr(one, name)}
     left = [name for name in KEPT if getattr(one, name) and wanted.get(name) is None]
     if left:
         logger.warning("assistant %s keeps its %s: they cannot be cleared", one.id, ", ".join(left))
-    return ops.UpdateAssistant(
-        assistant_id=one.id, params=cast("AssistantParams", {**gone, **wanted})
-    )
+    return cast("AssistantParams", {**gone, **wanted})
 
 
 def _marked(params: AssistantParams, mark: str) -> AssistantParams:

@@ -111,7 +111,8 @@ class AppBuilder(Client):
         message_chunks: whether the chunks of a streamed message are new text (`delta`) or all of
             it so far (`cumulative`). The service does not say, and `auto` looks: a chunk is
             cumulative if it is longer than, and begins with, all text before it, and that is at
-            least 8 characters; what was found holds for the message.
+            least 8 characters; what was found holds for the message. Where a stream's text
+            repeats itself, say `cumulative`.
         options: see `ClientOptions`.
 
     Raises:

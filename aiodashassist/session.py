@@ -48,6 +48,7 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
+BOM = b"\xef\xbb\xbf"
 LARGE = 1 << 20  # bytes
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
@@ -178,24 +179,26 @@ class Body:
             StreamInterrupted: the connection broke.
             AssistError: it is no event stream.
         """
-        arrived = await self._read()
-        if not self._begun and (begins := arrived.lstrip()):
-            self._begun = True
-            if begins[:1] == b"{":
-                raise await self._unframed(arrived)
-        return arrived
-
-    async def _read(self) -> bytes:
-        before = sys.exception()
+        before, broken = sys.exception(), None
         try:
-            return await self._response.content.readany()
+            arrived = await self._response.content.readany()
         except FOREIGN as error:
-            if arrived := self._arrived():
-                return arrived
+            arrived = self._arrived()
             broken = StreamInterrupted(f"the stream broke: {_words(error)}")
             broken.__cause__ = _harmless(error)
             _bare(broken, before)
-        raise broken
+        if broken is not None and not arrived:
+            raise broken
+        if not self._begun:
+            await self._look_at(arrived)
+        return arrived
+
+    async def _look_at(self, arrived: bytes) -> None:
+        """The first bytes that are no blanks tell whether it is an event stream."""
+        begins = arrived.removeprefix(BOM).lstrip()
+        self._begun = bool(begins)
+        if begins[:1] == b"{":
+            raise await self._unframed(arrived)
 
     def close(self) -> None:
         """Drop the connection, or give it back where the answer was read to its end."""

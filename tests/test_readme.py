@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aiodashassist
-from aiodashassist import DashScope
+from aiodashassist import AppBuilder, DashScope
 from aiodashassist.server import LocalServer
 
 ROOT = Path(__file__).parent.parent
@@ -26,14 +27,8 @@ def block(words: str) -> str:
     return found
 
 
-def test_every_python_block_is_run_by_a_test() -> None:
-    """A new block needs a test: these four have theirs, the vendor's in the conformance suite."""
-    assert len(PYTHON) == 4
-
-
-def test_the_program_with_a_tool_runs_as_it_stands() -> None:
-    """A newcomer's first program prints the tool's output and the answer."""
-    program = block("asyncio.run(main())")
+def printed_by(program: str) -> str:
+    """What a program prints; it must end well and complain of nothing."""
     done = subprocess.run(
         [sys.executable, "-X", "utf8", "-W", "error", "-c", program],
         capture_output=True,
@@ -42,10 +37,59 @@ def test_the_program_with_a_tool_runs_as_it_stands() -> None:
         timeout=50,
         check=True,
     )
+    assert done.stderr == ""
+    return done.stdout
 
-    expected = "[get_weather gave 杭州: 晴, 24 °C]\nget_weather -> 杭州: 晴, 24 °C"
-    assert (done.stdout, done.stderr) == (expected, "")
+
+def test_every_python_block_is_run_by_a_test() -> None:
+    """A new block needs a test: these five have theirs, the vendor's in the conformance suite."""
+    assert len(PYTHON) == 5
+
+
+def test_the_program_with_a_tool_runs_as_it_stands() -> None:
+    """A newcomer's first program prints the tool's output and the answer."""
+    program = block("MessageDelta(text=text)")
+
+    assert (
+        printed_by(program) == "[get_weather gave 杭州: 晴, 24 °C]\nget_weather -> 杭州: 晴, 24 °C"
+    )
     assert len([line for line in program.splitlines() if line.strip()]) <= 20
+
+
+def test_one_program_runs_on_both_services() -> None:
+    """The shown program prints the same answer twice; the type checker reads the same text."""
+    program = block("AssistantsClient")
+    file = (ROOT / "tests" / "one_program.py").read_text(encoding="utf-8")
+
+    assert file.partition("\n\n")[2] == program
+    assert printed_by(program) == "add -> 42\nadd -> 42\n"
+    body = program.partition("async def answer")[2]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 15
+
+
+def calls_in(column: str) -> list[str]:
+    """The names that a column of the table has; `.name` goes on with the name before it."""
+    names: list[str] = []
+    for word in re.findall(r"`([\w.]+)`", column):
+        stem = names[-1].rpartition(".")[0] if word.startswith(".") else ""
+        names.append(stem + word)
+    return names
+
+
+def test_the_table_of_calls_names_what_is_there() -> None:
+    """Each of our names is a method of both clients, and no method is left out."""
+    table = README.split("| ours: `client.` |")[1].split("\n\n")[0].strip().splitlines()[1:]
+    ours = {name for row in table for name in calls_in(row.strip("|").split("|")[2])}
+    resources = ("assistants", "assistants.files", "files", "threads", "threads.messages",
+                 "threads.messages.files", "threads.runs", "threads.runs.steps")  # fmt: skip
+    for client in (DashScope("sk-x"), AppBuilder("sk-x")):
+        methods = {
+            f"{name}.{method}"
+            for name in resources
+            for method in dir(attrgetter(name)(client))
+            if not method.startswith("_") and callable(attrgetter(f"{name}.{method}")(client))
+        }
+        assert ours == (methods - {"assistants.ensure"}) | {"stream.cancel"}
 
 
 async def test_our_loop_does_what_the_vendors_does(

@@ -57,12 +57,14 @@ class Provider(Protocol):
             and sending them opens a new one. False: its stream stays open, and they are sent
             beside it.
         blocks: whether a run that is created without a stream is answered only when it rests.
+        replaces: whether an update of an assistant takes away what it does not name.
         largest_page: objects that every list of this API gives on one page, if asked to.
     """
 
     name: str
     reopens: bool
     blocks: bool
+    replaces: bool
     largest_page: int
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:

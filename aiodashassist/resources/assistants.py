@@ -15,7 +15,7 @@ __all__ = ("Assistants",)
 
 
 class Assistants:
-    """Assistants: a model with instructions and tools (dashscope.md §2 A1 to A5).
+    """Assistants: a model with instructions and tools (dashscope.md §2, appbuilder.md §2.1).
 
     Every method raises `APIError` for what the service refuses (`NotFound` for an unknown id),
     `TransportError` where it cannot be heard, and `InvalidArgument` before sending nonsense.
@@ -45,8 +45,9 @@ class Assistants:
             name: what to find it by.
             on_change: where there is one of this name with another configuration: `update` the
                 oldest, or `create` one beside it. An update takes away instructions,
-                description and tools that are not given any more; sampling parameters and files
-                stay, since the wire has no way to clear them, and that is logged.
+                description and tools that are not given any more; on DashScope sampling
+                parameters and files stay, since its wire has no way to clear them, and that is
+                logged.
             params: those of `create`.
         """
         given = _prepared(cast("AssistantParams", {**params, "name": name}))
@@ -58,7 +59,11 @@ class Assistants:
         return await self._session.call(operation)
 
     async def update(self, assistant_id: str, **params: Unpack[AssistantParams]) -> Assistant:
-        """Change what is given. `tools=[]` takes all tools away (dashscope.md §2.1)."""
+        """Change what is given; `tools=[]` takes all tools away (dashscope.md §2.1).
+
+        AppBuilder's update replaces the assistant: texts, tools and files that are not given are
+        gone afterwards (appbuilder.md §3.1). Give all of them.
+        """
         operation = ops.UpdateAssistant(assistant_id=assistant_id, params=_prepared(params))
         return await self._session.call(operation)
 

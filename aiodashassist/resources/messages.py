@@ -41,7 +41,11 @@ class Messages:
     async def update(
         self, thread_id: str, message_id: str, **params: Unpack[MessageUpdate]
     ) -> Message:
-        """Change what the wire lets be changed: on DashScope the metadata."""
+        """Change what the wire lets be changed.
+
+        That is the `metadata` on DashScope, and on AppBuilder `content` and `file_ids`; the files
+        that are not given are gone afterwards there.
+        """
         operation = ops.UpdateMessage(thread_id=thread_id, message_id=message_id, params=params)
         return await self._session.call(operation)
 

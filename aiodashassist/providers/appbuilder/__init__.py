@@ -41,6 +41,7 @@ class AppBuilderProvider:
     name = "AppBuilder"
     reopens = False
     blocks = True
+    replaces = True
     largest_page = LONGEST_PAGE
 
     def __init__(self, message_chunks: ChunkMode = "auto") -> None:

@@ -13,9 +13,10 @@ class MessageChunks:
     """The text of one message, chunk by chunk.
 
     `auto` takes a chunk as cumulative if it is longer than, and begins with, all text so far, and
-    that is at least 8 characters; what the first such comparison finds holds for the message. So
-    a cumulative message whose first chunks are shorter than that begins with its beginning twice,
-    and a delta that happens to begin with all before it loses that: the other modes settle it.
+    that is at least 8 characters; what the first such comparison finds holds for the message. It
+    errs in two ways, which the other modes do not: a cumulative message whose first chunk is
+    shorter than that is taken for deltas, and its text repeats itself; a delta that happens to
+    begin with all before it loses that beginning.
 
     Where chunks are cumulative, one that is shorter repeats what was said, and one that goes on
     differently is taken as it is, since nothing can be taken back.

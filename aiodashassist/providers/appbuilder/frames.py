@@ -86,6 +86,12 @@ class StreamReader:
         return () if frame.event == "ping" else self._slowly(frame)
 
     def _slowly(self, frame: Frame) -> Sequence[Event]:
+        try:
+            return self._events(frame)
+        except DecodeError as error:
+            raise error.located(request_id=self._request_id) from error.__cause__
+
+    def _events(self, frame: Frame) -> Sequence[Event]:
         if frame.data == b"[DONE]":  # not of this wire; a gateway's between, at most
             return ()
         name, body = frame.event, _body(frame)

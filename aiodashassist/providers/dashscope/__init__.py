@@ -22,6 +22,7 @@ class DashScopeProvider:
     name = "DashScope"
     reopens = True
     blocks = False
+    replaces = False
     largest_page = 100
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
