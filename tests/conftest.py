@@ -19,10 +19,12 @@ settings.register_profile("house", deadline=None, derandomize="CI" in os.environ
 settings.load_profile("house")
 
 VARIABLES = (
+    "APPBUILDER_TOKEN",
     "DASHSCOPE_API_KEY",
     "DASHSCOPE_API_KEY_FILE_PATH",
     "DASHSCOPE_HTTP_BASE_URL",
     "DASHSCOPE_WORKSPACE_ID",
+    "GATEWAY_URL",
 )
 
 

@@ -23,6 +23,7 @@ __all__ = (
     "converted",
     "each",
     "parse",
+    "read_action_by",
     "read_contents",
     "read_function",
     "without_nulls",
@@ -109,6 +110,18 @@ def read_function(item: Mapping[str, Any]) -> Tool:
         return msgspec.convert(plain, FunctionTool)
     except BROKEN:
         return dict(item)
+
+
+def read_action_by(read_calls: Callable[[Any], Any]) -> Callable[[Any], dict[str, Any]]:
+    """How what a run waits for is read, on a wire that has its calls read so."""
+
+    def read_action(value: Any) -> dict[str, Any]:
+        action = without_nulls(value)
+        submit = without_nulls(action.get("submit_tool_outputs") or {})
+        calls = read_calls(submit.get("tool_calls") or ())
+        return {**action, "submit_tool_outputs": {"tool_calls": calls}}
+
+    return read_action
 
 
 class ObjectReader:

@@ -53,11 +53,12 @@ def ending(result: RunResult, status: str) -> RunError | None:
     if kind is None:
         return None
     last = result.run.last_error
-    said = ": ".join(filter(None, (last.code, last.message))) if last else ""
+    code = (last.code or last.type or "") if last else ""  # each API has one of them
+    said = ": ".join(filter(None, (code, last.message))) if last else ""
     return kind(
         said or f"the run is {status}",
         status=status,
-        code=(last.code if last else None) or "",
+        code=code,
         run_id=result.run.id,
         thread_id=result.thread_id,
         request_id=result.run.request_id,

@@ -133,6 +133,8 @@ class Desk:
         """Messages that come with a run are the user's; else the thread's last one has to be."""
         if op.params.get("additional_messages") or op.params.get("tool_output"):
             return
+        self._store.get(workspace, Thread, op.thread_id)
+        self._store.get(workspace, Assistant, op.params["assistant_id"])
         messages = self._store.all(workspace, Message, op.thread_id)
         if not messages or messages[-1].role != "user":
             raise Refusal("invalid", "The last message of the thread must be the user's.")

@@ -4,7 +4,7 @@ The official SDK sends every field, with null, `""`, `[]` or `{}` for what was n
 say "not given", but where the notes know better: the instructions of a run (§3.8, §7 #9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ TOLD = ("instructions", "thought_instructions", "chat_instructions", "content", 
 """Texts that mean something when they are empty."""
 
 
-def read_operation(kinds: tuple[type[Operation[Any]], ...], body: bytes) -> Operation[Any]:
+def read_operation(kinds: Sequence[type[Operation[Any]]], body: bytes) -> Operation[Any]:
     """The operation that a JSON body asks for; of two on one path the body says which.
 
     Raises:
@@ -125,18 +125,15 @@ def _params(kind: type[Operation[Any]], type: Any, given: dict[str, Any]) -> Any
         given.setdefault("file_ids", [])  # replaced, too: the SDK sends an empty list (§2.4)
     if "tool_output" in given:
         given["tool_output"] = _outputs([given["tool_output"]])[0]
-    if "role" in given:
-        _check_role(given["role"])
-    for message in msgspec.convert(given.get("messages", []), list[dict[str, Any]]):
-        _check_role(message.get("role", "user"))
+    if "messages" in given:
+        messages = msgspec.convert(given["messages"], list[dict[str, Any]])
+        given["messages"] = [_given(message) for message in messages]
+    for message in (given, *given.get("messages", ())):
+        if message.get("role", "user") != "user":
+            raise InvalidArgument("role must be user")
     params = msgspec.convert(given, dict[str, Any] if type is RunParams else type)
     check(params)
     return params
-
-
-def _check_role(role: object) -> None:
-    if role not in ("user", None):
-        raise InvalidArgument("role must be user")
 
 
 def _declared(name: str, value: Any) -> Any:

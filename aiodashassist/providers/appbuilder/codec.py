@@ -14,6 +14,7 @@ from aiodashassist.core.decoding import (
     as_object,
     converted,
     each,
+    read_action_by,
     read_contents,
     read_function,
     without_nulls,
@@ -40,7 +41,7 @@ SECONDS = 100_000_000_000  # a time below it is one of seconds: as milliseconds 
 def read_tools(value: object) -> tuple[Tool, ...]:
     """Declared tools; only functions are documented, others stay dicts (§3.2)."""
     return tuple(
-        read_function(item) if item.get("type", "function") == "function" else dict(item)
+        read_function({**item, "type": "function"}) if _is_function(item) else dict(item)
         for item in map(as_object, each(value))
     )
 
@@ -58,17 +59,14 @@ def read_error(value: object) -> LastError | None:
     return converted(given, LastError) if given else None
 
 
+def _is_function(item: Mapping[str, Any]) -> bool:
+    return item.get("type") in (None, "", "function")
+
+
 def _call(item: Mapping[str, Any]) -> ToolCall:
     function = {k: v for k, v in without_nulls(item.get("function") or {}).items() if v != ""}
     known = {"id": item.get("id") or "", "type": item.get("type") or "function"}
     return converted({**known, "function": converted(function, FunctionCall)}, ToolCall)
-
-
-def _action(value: object) -> dict[str, Any]:
-    action = without_nulls(value)
-    submit = without_nulls(action.get("submit_tool_outputs") or {})
-    calls = read_calls(submit.get("tool_calls") or ())
-    return {**action, "submit_tool_outputs": {"tool_calls": calls}}
 
 
 def _details(value: object) -> dict[str, Any]:
@@ -138,7 +136,7 @@ ALIASES = {
 NESTED: dict[str, Callable[[Any], Any]] = {
     "tools": read_tools,
     "content": read_contents,
-    "required_action": _action,
+    "required_action": read_action_by(read_calls),
     "step_details": _details,
     "final_answer": _answer,
     "last_error": read_error,

@@ -143,6 +143,14 @@ def _check_output(name: str, value: Any) -> None:
             raise InvalidArgument(f"{name}: an output and its ids must be texts")
 
 
+def _check_metadata(name: str, value: Any) -> None:
+    """Texts only (§3.1)."""
+    checks.metadata(value)
+    for key, text in value.items():
+        if not isinstance(text, str):
+            raise InvalidArgument(f"{name}[{key!r}] must be a text, not {type(text).__name__}")
+
+
 def _check_sync(name: str, value: Any) -> None:
     if not isinstance(value, bool):
         raise InvalidArgument(f"{name} must be True or False, not {type(value).__name__}")
@@ -160,7 +168,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "tools": _check_tools,
     "override_tools": _check_tools,
     "file_ids": _check_file_ids,
-    "metadata": lambda _, value: checks.metadata(value),
+    "metadata": _check_metadata,
     "content": _check_content,
     "messages": _check_messages,
     "additional_messages": _check_messages,

@@ -23,15 +23,14 @@ from aiodashassist.providers.appbuilder.writer import PING, StreamWriter, Writte
 
 __all__ = ("AppBuilderService",)
 
-PATHS: dict[str, tuple[type[Operation[Any]], ...]] = {}
-for _kind, _route in ROUTES.items():
-    _path = _route.path.removeprefix(PREFIX)
-    PATHS[_path] = (*PATHS.get(_path, ()), _kind)
-
-CREATIONS = (
-    ops.CreateAssistant, ops.UpdateAssistant, ops.CreateFiles, ops.CreateRun,
-    ops.CreateThreadAndRun, ops.SubmitOutputs, ops.CancelRun,
-)  # fmt: skip
+PATHS: dict[str, list[type[Operation[Any]]]] = {
+    route.path.removeprefix(PREFIX): [
+        kind for kind, other in ROUTES.items() if other.path == route.path
+    ]
+    for route in ROUTES.values()
+}
+"""Path below the prefix -> what can be meant by it."""
+RESULTS = (ops.CreateRun, ops.CreateThreadAndRun, ops.SubmitOutputs, ops.CancelRun)
 GATEWAY: dict[str, tuple[int, str, str]] = {
     "url": (404, "NotFound", "The requested path does not exist."),
     "method": (405, "MethodNotAllowed", "Only POST is supported."),
@@ -82,7 +81,7 @@ class AppBuilderService:
 
     def takes_form(self, method: str, path: str) -> bool:
         """Only the upload of a file is no JSON (§2.2)."""
-        return method == "POST" and PATHS.get(path) == (ops.CreateFiles,)
+        return method == "POST" and PATHS.get(path) == [ops.CreateFiles]
 
     def parse(
         self, method: str, path: str, query: Mapping[str, str], body: bytes | Form
@@ -107,7 +106,7 @@ class AppBuilderService:
         elif isinstance(operation, ops.CreateFiles):
             body = _uploaded(result)
         else:
-            body = spelling.spell(result, created=isinstance(operation, CREATIONS))
+            body = spelling.spell(result, "result" if isinstance(operation, RESULTS) else "query")
         return msgspec.json.encode(body)
 
     def headers(self, file: File | None, request_id: str) -> Mapping[str, str]:
@@ -151,7 +150,7 @@ def _error(code: str, message: str, param: str) -> tuple[int, bytes]:
 
 def _listed(operation: Operation[Any], page: Page[Any]) -> dict[str, Any]:
     """A list; that of files has no more than its data (§2.2)."""
-    data = [spelling.spell(item, listed=True) for item in page.data]
+    data = [spelling.spell(item, "list") for item in page.data]
     if isinstance(operation, ops.ListFiles):
         return {"object": "list", "data": data}
     ends = {"first_id": page.first_id or "", "last_id": page.last_id or ""}
@@ -163,4 +162,4 @@ def _uploaded(result: Any) -> dict[str, Any]:
     if result.failed:
         return {"error": {"code": result.failed[0].code, "message": result.failed[0].message,
                           "type": "invalid_request_error", "param": "file"}}  # fmt: skip
-    return spelling.spell(result.files[0], created=True)
+    return files.spell_file(result.files[0], created=True)

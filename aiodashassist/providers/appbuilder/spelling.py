@@ -42,20 +42,12 @@ TIMES = ("started_at", "expired_at", "cancelled_at", "failed_at", "completed_at"
 MASKED = "***"
 
 
-def spell(obj: Any, *, created: bool = False, listed: bool = False) -> dict[str, Any]:
-    """An object as an answer has it.
-
-    Args:
-        obj: the object.
-        created: whether the call made it, or changed it.
-        listed: whether it stands in a list.
-    """
-    if isinstance(obj, File):
-        return spell_file(obj, created=created)
+def spell(obj: Any, flavour: Flavour) -> dict[str, Any]:
+    """An object as an answer has it."""
     if isinstance(obj, Run):
-        return spell_run(obj, "list" if listed else "result" if created else "query")
+        return spell_run(obj, flavour)
     if isinstance(obj, RunStep):
-        return spell_step(obj, "list" if listed else "query")
+        return spell_step(obj, flavour)
     return SPELLERS[type(obj)](obj)
 
 
@@ -227,4 +219,5 @@ SPELLERS: dict[type[Model], Callable[[Any], dict[str, Any]]] = {
     AssistantFile: _attached,
     MessageFile: _attached,
     Deleted: _deleted,
+    File: lambda file: spell_file(file, created=False),
 }

@@ -14,6 +14,7 @@ from aiodashassist.core.decoding import (
     as_object,
     converted,
     each,
+    read_action_by,
     read_contents,
     read_function,
     without_nulls,
@@ -92,13 +93,6 @@ def _call(item: Mapping[str, Any]) -> ToolCall:
     return converted(fields, ToolCall)
 
 
-def _action(value: object) -> dict[str, Any]:
-    action = without_nulls(value)
-    submit = without_nulls(action.get("submit_tool_outputs") or {})
-    calls = read_calls(submit.get("tool_calls") or ())
-    return {**action, "submit_tool_outputs": {"tool_calls": calls}}
-
-
 def _details(value: object) -> dict[str, Any]:
     details = without_nulls(value)
     if "message_creation" in details:
@@ -135,7 +129,7 @@ NESTED: dict[str, Callable[[Any], Any]] = {
     "tools": read_tools,
     "content": read_contents,
     "tool_calls": read_calls,
-    "required_action": _action,
+    "required_action": read_action_by(read_calls),
     "step_details": _details,
     "usage": _usage,
     "last_error": _last_error,
