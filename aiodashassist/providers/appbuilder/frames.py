@@ -19,8 +19,6 @@ from aiodashassist.core.decoding import BROKEN, as_object, parse, read_contents
 from aiodashassist.core.events import (
     ErrorEvent,
     Event,
-    MessageDelta,
-    MessageEvent,
     RunEvent,
     StepEvent,
     UnknownEvent,
@@ -28,19 +26,18 @@ from aiodashassist.core.events import (
 from aiodashassist.core.models import (
     TERMINAL,
     Content,
-    Message,
     RequiredAction,
     Run,
     RunStep,
     StepDetails,
     SubmitToolOutputs,
-    Text,
 )
 from aiodashassist.core.sse import Frame
 from aiodashassist.core.tooling import ToolCall
 from aiodashassist.errors import DecodeError
-from aiodashassist.providers.appbuilder.chunks import ChunkMode, MessageChunks
+from aiodashassist.providers.appbuilder.chunks import ChunkMode
 from aiodashassist.providers.appbuilder.codec import model, read_calls, read_error
+from aiodashassist.providers.appbuilder.messages import StreamedMessages
 from aiodashassist.providers.appbuilder.wire import WireChunk
 
 __all__ = ("StreamReader",)
@@ -61,13 +58,11 @@ class StreamReader:
     """
 
     def __init__(self, mode: ChunkMode = "auto", request_id: str | None = None) -> None:
-        self._mode = mode
         self._request_id = request_id
         self._run: Run | None = None
         self._step: RunStep | None = None  # under way
         self._calls: dict[str, tuple[ToolCall, ...]] = {}  # by the step that asks for them
-        self._message: Message | None = None  # being written
-        self._chunks: dict[str, MessageChunks] = {}  # by message
+        self._messages = StreamedMessages(mode, request_id)
 
     def read(self, frame: Frame) -> Sequence[Event]:
         """What a frame says; nothing for a ping, whatever its data (§5.2).
@@ -81,8 +76,8 @@ class StreamReader:
             except BROKEN:  # nulls, other events without a name, and what cannot be read
                 return self._slowly(frame)
             content = chunk.content
-            parts = (content,) if isinstance(content, Content) else tuple(content or ())
-            return self._said(chunk.message_id, parts)
+            parts = (content,) if isinstance(content, Content) else content or ()
+            return self._messages.say(chunk.message_id, parts, self._run)
         return () if frame.event == "ping" else self._slowly(frame)
 
     def _slowly(self, frame: Frame) -> Sequence[Event]:
@@ -120,20 +115,7 @@ class StreamReader:
         message_id = body.get("message_id")
         if not isinstance(message_id, str):
             raise DecodeError("event message: no message id")
-        return self._said(message_id, read_contents(body.get("content") or ()))
-
-    def _said(self, message_id: str, parts: tuple[Content, ...]) -> Sequence[Event]:
-        """More of a message; its text is what is new in it."""
-        before: Sequence[Event] = ()
-        if self._message is None or self._message.id != message_id:
-            before = self._begin_message(message_id)
-        chunks = self._chunks[message_id]
-        chunk = "".join([part.text.value for part in parts if part.text is not None])
-        new = chunks.new_in(chunk)
-        if new != chunk:
-            parts = (Content(text=Text(value=new)),)
-        delta = MessageDelta(message_id=message_id, text=new, content=parts, name="message")
-        return (*before, delta) if before else (delta,)
+        return self._messages.say(message_id, read_contents(body.get("content") or ()), self._run)
 
     def _status(self, body: Body) -> Sequence[Event]:
         """A `status` event, by its type; one of no known type, by what its details hold."""
@@ -158,7 +140,7 @@ class StreamReader:
         status = str(body.get("status") or run.status or STATUSES.get(name, "queued"))
         self._run = run = replace(run, status=status, required_action=None)
         ended = "completed" if status == "completed" else "incomplete"
-        before = self._end_message(ended) if status in TERMINAL else ()
+        before = self._messages.end(ended) if status in TERMINAL else ()
         return (*before, RunEvent(status=status, run=run, name=name))
 
     def _known_run(self, body: Body, details: Body) -> Run:
@@ -213,7 +195,7 @@ class StreamReader:
         if status == "in_progress":
             self._step = step
             return (StepEvent(status=status, step=step, name=name),)
-        before = self._end_message("completed" if status == "completed" else "incomplete")
+        before = self._messages.end("completed" if status == "completed" else "incomplete")
         self._step = None
         return (*before, StepEvent(status=status, step=step, name=name))
 
@@ -230,31 +212,7 @@ class StreamReader:
         message_id = creation.get("message_id")
         if not isinstance(message_id, str) or not message_id:
             raise DecodeError("event message_creation: no message id")
-        return self._begin_message(message_id, name)
-
-    def _begin_message(self, message_id: str, name: str = "") -> Sequence[Event]:
-        """A message begins, where another one ends; it may be begun by its text alone."""
-        run = self._run or Run(id="")
-        before = self._end_message("completed")
-        self._message = message = Message(
-            id=message_id,
-            role="assistant",
-            thread_id=run.thread_id,
-            assistant_id=run.assistant_id,
-            run_id=run.id or None,
-            request_id=self._request_id,
-        )
-        self._chunks.setdefault(message_id, MessageChunks(self._mode))
-        return (*before, MessageEvent(status="in_progress", message=message, name=name))
-
-    def _end_message(self, status: str) -> tuple[Event, ...]:
-        """The message that is open, whole: the wire does not say when it is."""
-        message, self._message = self._message, None
-        if message is None:
-            return ()
-        text = self._chunks[message.id].text
-        content = (Content(text=Text(value=text)),) if text else ()
-        return (MessageEvent(status=status, message=replace(message, content=content)),)
+        return self._messages.begin(message_id, self._run, name)
 
 
 def _body(frame: Frame) -> object:

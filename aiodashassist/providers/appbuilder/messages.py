@@ -1,0 +1,66 @@
+"""The messages of a stream: begun, written chunk by chunk, and whole, which the wire never says.
+
+A message ends where the next one begins, or where its step or its run ends (appbuilder.md §5.4).
+"""
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from aiodashassist.core.events import Event, MessageDelta, MessageEvent
+from aiodashassist.core.models import Content, Message, Run, Text
+from aiodashassist.providers.appbuilder.chunks import ChunkMode, MessageChunks
+
+__all__ = ("StreamedMessages",)
+
+
+class StreamedMessages:
+    """What a stream has written so far; one message is open at a time.
+
+    Args:
+        mode: how the chunks of a message are to be taken.
+        request_id: of the request that the stream answers.
+    """
+
+    def __init__(self, mode: ChunkMode, request_id: str | None) -> None:
+        self._mode = mode
+        self._request_id = request_id
+        self._open: Message | None = None
+        self._chunks: dict[str, MessageChunks] = {}  # by message
+
+    def begin(self, message_id: str, run: Run | None, name: str = "") -> tuple[Event, ...]:
+        """A message begins, and the one that is open ends; `name` is the wire's, where it says so.
+
+        One that began before goes on: the same text is not handed out again.
+        """
+        before = self.end("completed")
+        self._open = Message(
+            id=message_id,
+            role="assistant",
+            thread_id=run.thread_id if run is not None else None,
+            assistant_id=run.assistant_id if run is not None else None,
+            run_id=run.id if run is not None else None,
+            request_id=self._request_id,
+        )
+        self._chunks.setdefault(message_id, MessageChunks(self._mode))
+        return (*before, MessageEvent(status="in_progress", message=self._open, name=name))
+
+    def say(self, message_id: str, parts: Sequence[Content], run: Run | None) -> tuple[Event, ...]:
+        """More of a message; its text is what is new in it."""
+        before: tuple[Event, ...] = ()
+        if self._open is None or self._open.id != message_id:
+            before = self.begin(message_id, run)
+        chunk = "".join([part.text.value for part in parts if part.text is not None])
+        new = self._chunks[message_id].new_in(chunk)
+        content = tuple(parts) if new == chunk else (Content(text=Text(value=new)),)
+        delta = MessageDelta(message_id=message_id, text=new, content=content, name="message")
+        return (*before, delta) if before else (delta,)
+
+    def end(self, status: str) -> tuple[Event, ...]:
+        """The message that is open, with all its text; nothing where none is."""
+        message, self._open = self._open, None
+        if message is None:
+            return ()
+        text = self._chunks[message.id].text
+        content = (Content(text=Text(value=text)),) if text else ()
+        return (MessageEvent(status=status, message=replace(message, content=content)),)
