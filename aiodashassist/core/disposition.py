@@ -16,9 +16,10 @@ PARAMETER = re.compile(
 )
 # What a file system, or a terminal that prints the name, takes for something else.
 UNSAFE = re.compile(
-    r'[\x00-\x1f\x7f-\x9f<>:"|?*\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]'
+    r'[\x00-\x1f\x7f-\x9f<>:"|?*\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]'
 )
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
+# Devices on Windows, whatever their ending.
+RESERVED = re.compile(r"(con|prn|aux|nul|con(in|out)\$|(com|lpt)[\d¹²³]) *(\..*)?", re.IGNORECASE)
 LONGEST = 200  # bytes; file systems take 255, and the name may get a number
 TOKEN = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -75,4 +76,4 @@ def _shortened(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     kept = f"{dot}{ending}" if stem and len(ending.encode()) <= 20 else ""
     short = (stem if kept else name).encode()[: LONGEST - len(kept.encode())]
-    return short.decode("utf-8", "ignore") + kept
+    return short.decode("utf-8", "ignore").rstrip(" .") + kept

@@ -185,5 +185,7 @@ class Service(Protocol):
     def closing(self) -> bytes:
         """What ends a stream."""
 
-    def refuse(self, refusal: Refusal, request_id: str) -> tuple[int, bytes]:
-        """Status and body of an error answer."""
+    def refuse(
+        self, refusal: Refusal, request_id: str, operation: Operation[Any] | None = None
+    ) -> tuple[int, bytes]:
+        """Status and body of an error answer; to `operation`, where the request was read."""

@@ -106,13 +106,17 @@ def prepared(params: RunParams) -> RunParams:
     """A run's parameters as they are sent; functions among `override_tools` are declared.
 
     Raises:
-        UnsupportedParameter: `tools`, which only streams have.
+        UnsupportedParameter: `tools`, which only streams have; `stream`, which is a method.
     """
     sent: dict[str, Any] = {**params}
     if "tools" in sent:
         raise UnsupportedParameter(
             "tools= are local handlers, which only streams have; declarations that replace the "
             "assistant's are override_tools="
+        )
+    if "stream" in sent:
+        raise UnsupportedParameter(
+            "there is no stream=: a run is streamed by runs.stream, and by client.stream"
         )
     if sent.get("override_tools") is not None:
         sent["override_tools"] = declared(sent["override_tools"])

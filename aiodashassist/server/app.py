@@ -73,12 +73,13 @@ class _Handler:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         request_id = str(uuid.uuid4())
+        operation: Operation[Any] | None = None
         try:
             workspace, operation = await self._read(request)
             needs_user = self._service.needs_user
             result = self._desk.execute(workspace, operation, needs_user=needs_user)
         except Refusal as refusal:
-            return self._refused(refusal, request_id)
+            return self._refused(refusal, request_id, operation)
         except ConnectionError:
             logger.debug("the client of request %s left", request_id)
             return web.Response(status=400)  # which nobody reads
@@ -129,8 +130,10 @@ class _Handler:
         if self._api_key is not None and not hmac.compare_digest(given, self._api_key.encode()):
             raise Refusal("key_wrong")
 
-    def _refused(self, refusal: Refusal, request_id: str) -> web.Response:
-        status, body = self._service.refuse(refusal, request_id)
+    def _refused(
+        self, refusal: Refusal, request_id: str, operation: Operation[Any] | None = None
+    ) -> web.Response:
+        status, body = self._service.refuse(refusal, request_id, operation)
         headers = self._service.headers(None, request_id)
         return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 

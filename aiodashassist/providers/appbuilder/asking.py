@@ -5,7 +5,7 @@ say "not given", but where the notes know better: the instructions of a run (§3
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,17 +18,20 @@ from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import DecodeError, InvalidArgument
 from aiodashassist.providers.appbuilder.codec import read_tools
 from aiodashassist.providers.appbuilder.limits import LONGEST_PAGE, check
-from aiodashassist.providers.appbuilder.routes import NEEDS, RENAMED, ROUTES, ids_of
+from aiodashassist.providers.appbuilder.routes import NEEDS, RENAMED, ROUTES, SAMPLING, ids_of
 
 __all__ = ("read_operation",)
 
 NOTHING: tuple[Any, ...] = (None, "", [], {})
+T = TypeVar("T")
+
 ALL = 2**31 - 1  # files; their list has no pages (§2.2)
 REPLACED: Mapping[str, Any] = {
     "description": "", "instructions": "", "thought_instructions": "", "chat_instructions": "",
     "response_format": "text", "tools": [], "file_ids": [],
 }  # fmt: skip
 """What an update makes of a field that it does not give (§3.1)."""
+OURS = (*RENAMED, *SAMPLING, "additional_messages")
 TOLD = ("instructions", "thought_instructions", "chat_instructions", "content", "output")
 """Texts that mean something when they are empty."""
 
@@ -39,6 +42,8 @@ def read_operation(kinds: Sequence[type[Operation[Any]]], body: bytes) -> Operat
     Raises:
         Refusal: it is not acceptable.
     """
+    if ops.CreateFiles in kinds:
+        raise Refusal("invalid", "a file is uploaded as multipart/form-data")
     try:
         given = _given(parse(body) if body.strip() else {})
         kind = kinds[0] if "thread_id" in given else kinds[-1]
@@ -67,10 +72,8 @@ def _operation(kind: Any, given: dict[str, Any]) -> Operation[Any]:
         # The HTTP document has no need of a name (§7 #11).
         if name not in given and name != "name":
             raise InvalidArgument(f"{name} is required")
-    for ours, wire in RENAMED.items():
-        if ours in ROUTES[kind].accepts and wire in given:
-            given[ours] = given.pop(wire)
-    ids: dict[str, Any] = {name: msgspec.convert(given.pop(name), str) for name in ids_of(kind)}
+    given = _ours(kind, given)
+    ids: dict[str, Any] = {name: _typed(name, given.pop(name), str) for name in ids_of(kind)}
     if issubclass(kind, ListOperation):
         page: Operation[Any] = kind(**ids, page=_page(kind, given))
         return page
@@ -93,18 +96,29 @@ def _operation(kind: Any, given: dict[str, Any]) -> Operation[Any]:
     return operation
 
 
+def _ours(kind: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """What is given, by the names of this library; the wire does not know them as its own."""
+    known = {name: value for name, value in given.items() if name not in OURS}
+    for ours, wire in RENAMED.items():
+        if ours in ROUTES[kind].accepts and wire in known:
+            known[ours] = known.pop(wire)
+    return known
+
+
 def _run(kind: type[Operation[Any]], given: dict[str, Any]) -> dict[str, Any]:
     """A run's body: its messages stand in an inline thread, of one round (§3.8).
 
     The thread is taken out of `given`; messages for a thread that there is become its additional
     ones.
     """
-    fields: dict[str, Any] = {"stream": msgspec.convert(given.pop("stream", False), bool)}
+    fields: dict[str, Any] = {"stream": _typed("stream", given.pop("stream", False), bool)}
     thread = given.pop("thread", None)
     if thread is None and kind is ops.CreateThreadAndRun:
         raise InvalidArgument("thread is required where there is no thread_id")
     if thread is None:
         return fields
+    if not isinstance(thread, dict):
+        raise InvalidArgument("thread must be an object")
     inline = _params(ops.CreateThread, dict[str, Any], _given(thread))
     if len(inline.get("messages", ())) != 1:
         raise InvalidArgument("thread must have exactly one message, of role user")
@@ -126,7 +140,7 @@ def _params(kind: type[Operation[Any]], type: Any, given: dict[str, Any]) -> Any
     if "tool_output" in given:
         given["tool_output"] = _outputs([given["tool_output"]])[0]
     if "messages" in given:
-        messages = msgspec.convert(given["messages"], list[dict[str, Any]])
+        messages = _typed("messages", given["messages"], list[dict[str, Any]])
         given["messages"] = [_given(message) for message in messages]
     for message in (given, *given.get("messages", ())):
         if message.get("role", "user") != "user":
@@ -146,11 +160,21 @@ def _declared(name: str, value: Any) -> Any:
 
 
 def _outputs(value: Any) -> tuple[ToolOutput, ...]:
-    items = msgspec.convert(value, list[dict[str, Any]])
-    return tuple(
-        msgspec.convert({k: v for k, v in item.items() if v is not None}, ToolOutput)
-        for item in items
-    )
+    items = _typed("tool_outputs", value, list[dict[str, Any]])
+    given = [{name: part for name, part in item.items() if part is not None} for item in items]
+    return _typed("tool_outputs", given, tuple[ToolOutput, ...])
+
+
+def _typed(name: str, value: Any, kind: type[T]) -> T:
+    """A value of the type that it must have.
+
+    Raises:
+        InvalidArgument: it has another one; the name is said.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"{name}: {error}") from error
 
 
 def _page(kind: type[Operation[Any]], given: Mapping[str, Any]) -> Any:

@@ -35,9 +35,12 @@ FILES = (ReadFile, DownloadFile)
 PRECONDITIONS = (412, 428)  # the documents say the one, the SDK's code the other (§6.2)
 WORDS: tuple[tuple[type[APIError], str], ...] = (
     (NotFound, r"not.?(found|exist)|no.?such|不存在|未找到"),
-    (RateLimited, r"rate.?limit|too.?many|throttl|qps|quota|超限|限流"),
+    (RateLimited, r"rate.?limit|too.?many|throttl|qps|quota(?!t)|超限|限流"),
     (PermissionDenied, r"permission|forbidden|denied|arrear|无权|欠费"),
-    (AuthenticationError, r"authenticat|authoriz|iam|credential|invalid.?token|鉴权|认证"),
+    (
+        AuthenticationError,
+        r"authenticat|authoriz|(?<![a-z])iam(?![a-z])|credential|invalid.?token|鉴权|认证",
+    ),
     (Conflict, r"conflict|冲突"),
     (ServerError, r"internal|server.?error|unavailable|timed.?out|系统|内部错误"),
 )
@@ -139,10 +142,9 @@ def _told(body: object, status: int | None) -> tuple[str, str, str, str] | None:
 def _body(response: Response) -> object:
     """The JSON of an answer, framed or not; an empty object for one that is none."""
     text = response.body
-    if "text/event-stream" in response.headers.get("content-type", "") and b"data:" in text:
-        text = next(
-            line.removeprefix(b"data:") for line in text.split(b"\n") if line.startswith(b"data:")
-        )
+    if "text/event-stream" in response.headers.get("content-type", ""):
+        lines = (line for line in text.splitlines() if line.startswith(b"data:"))
+        text = next(lines, text).removeprefix(b"data:")
     try:
         return msgspec.json.decode(text)
     except BROKEN:

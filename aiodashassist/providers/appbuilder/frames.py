@@ -113,7 +113,7 @@ class StreamReader:
 
     def _odd_message(self, body: Body) -> Sequence[Event]:
         message_id = body.get("message_id")
-        if not isinstance(message_id, str):
+        if not isinstance(message_id, str) or not message_id:
             raise DecodeError("event message: no message id")
         return self._messages.say(message_id, read_contents(body.get("content") or ()), self._run)
 
@@ -130,7 +130,9 @@ class StreamReader:
         error = read_error(details.get("error_info") or "")
         if error is not None:
             code, said = error.code or error.type or "", error.message or ""
-            event = ErrorEvent(code=code, message=said, request_id=self._request_id, name=name)
+            event = ErrorEvent(
+                code=code, message=said, request_id=self._request_id, name=name or "status"
+            )
             return (event,)
         return (UnknownEvent(name=name or "status", data=dict(body)),)
 
@@ -138,7 +140,8 @@ class StreamReader:
         """A run begins, is about to be cancelled, or has ended; its messages end before it."""
         run = self._known_run(body, details)
         status = str(body.get("status") or run.status or STATUSES.get(name, "queued"))
-        self._run = run = replace(run, status=status, required_action=None)
+        action = run.required_action if status == "requires_action" else None
+        self._run = run = replace(run, status=status, required_action=action)
         ended = "completed" if status == "completed" else "incomplete"
         before = self._messages.end(ended) if status in TERMINAL else ()
         return (*before, RunEvent(status=status, run=run, name=name))
@@ -226,7 +229,9 @@ def _body(frame: Frame) -> object:
         body = frame.text
     if known:
         return as_object(body, f"event {frame.event}")
-    return {"message": body} if frame.event == "error" and isinstance(body, str) else body
+    if frame.event == "error" and not isinstance(body, Mapping):
+        return {"message": body if isinstance(body, str) else frame.text}
+    return body
 
 
 def _kind_of(details: Body, status: object) -> str:

@@ -143,6 +143,11 @@ def _check_output(name: str, value: Any) -> None:
             raise InvalidArgument(f"{name}: an output and its ids must be texts")
 
 
+def _check_outputs(name: str, value: Any) -> None:
+    if not _items(name, value):
+        raise InvalidArgument(f"{name} needs at least one output")
+
+
 def _check_metadata(name: str, value: Any) -> None:
     """Texts only (§3.1)."""
     checks.metadata(value)
@@ -181,6 +186,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "top_p": lambda name, value: checks.between(name, value, SAMPLING["top_p"]),
     "model_parameters": _check_parameters,
     "tool_output": _check_output,
+    "tool_outputs": _check_outputs,
     "user_info": _check_texts(USER_INFO),
     "user_loc": _check_texts(USER_LOC),
     "sync": _check_sync,

@@ -31,8 +31,10 @@ class StreamedMessages:
     def begin(self, message_id: str, run: Run | None, name: str = "") -> tuple[Event, ...]:
         """A message begins, and the one that is open ends; `name` is the wire's, where it says so.
 
-        One that began before goes on: the same text is not handed out again.
+        Nothing begins twice. One that ended goes on, and its text is not handed out again.
         """
+        if self._open is not None and self._open.id == message_id:
+            return ()
         before = self.end("completed")
         self._open = Message(
             id=message_id,
@@ -47,9 +49,8 @@ class StreamedMessages:
 
     def say(self, message_id: str, parts: Sequence[Content], run: Run | None) -> tuple[Event, ...]:
         """More of a message; its text is what is new in it."""
-        before: tuple[Event, ...] = ()
-        if self._open is None or self._open.id != message_id:
-            before = self.begin(message_id, run)
+        known = self._open is not None and self._open.id == message_id
+        before = () if known else self.begin(message_id, run)
         chunk = "".join([part.text.value for part in parts if part.text is not None])
         new = self._chunks[message_id].new_in(chunk)
         content = tuple(parts) if new == chunk else (Content(text=Text(value=new)),)

@@ -122,7 +122,9 @@ class AppBuilderService:
         """Nothing: the stream just ends (§5.2)."""
         return b""
 
-    def refuse(self, refusal: Refusal, request_id: str) -> tuple[int, bytes]:
+    def refuse(
+        self, refusal: Refusal, request_id: str, operation: Operation[Any] | None = None
+    ) -> tuple[int, bytes]:
         """See `Service.refuse`."""
         known = GATEWAY.get(refusal.kind)
         if known is not None:
@@ -130,7 +132,7 @@ class AppBuilderService:
             said = refusal.message or usual
             flat = {"code": code, "message": said, "requestId": request_id}
             return status, msgspec.json.encode(flat)
-        if refusal.kind == "missing" and refusal.subject == "file":
+        if refusal.kind == "missing" and isinstance(operation, ops.RetrieveFile):
             return 200, b"null"  # what the official tests were answered with (§6.3)
         if refusal.kind == "missing":
             return _error(NOT_FOUND, f"The {refusal.subject} does not exist.", refusal.subject)

@@ -142,8 +142,11 @@ class DashScopeService:
         """The closing mark, whose data is not JSON (§5.2)."""
         return b"event:done\ndata:[DONE]\n\n"
 
-    def refuse(self, refusal: Refusal, request_id: str) -> tuple[int, bytes]:
+    def refuse(
+        self, refusal: Refusal, request_id: str, operation: Operation[Any] | None = None
+    ) -> tuple[int, bytes]:
         """See `Service.refuse`; a missing object is a 400 here (§6.2)."""
+        del operation
         if refusal.kind == "missing":
             subject = refusal.subject
             status, code = 400, INVALID
