@@ -198,7 +198,7 @@ class Body:
         begins = arrived.removeprefix(BOM).lstrip()
         self._begun = bool(begins)
         if begins[:1] == b"{":
-            raise await self._unframed(arrived)
+            raise await self._unframed(begins)
 
     def close(self) -> None:
         """Drop the connection, or give it back where the answer was read to its end."""
@@ -406,7 +406,7 @@ class Session:
         except TimeoutError as error:
             if not answer.expired():
                 raise
-            raise RequestTimeout("no answer began within Timeouts.read") from error
+            raise RequestTimeout(f"no answer began within {clocks.sock_read} s") from error
         try:
             return await self._read(response)
         finally:
@@ -486,7 +486,7 @@ class Session:
         """A whole answer, bounded; one that says it is larger is not read at all."""
         limit = self.config.limits.max_response_bytes
         pieces, size, failure = [begun], len(begun), None
-        too_large = (response.content_length or 0) > limit
+        too_large = max(response.content_length or 0, size) > limit
         try:
             while not too_large and (piece := await response.content.readany()):
                 pieces.append(piece)
@@ -640,7 +640,8 @@ def _ours(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError
         seconds = clocks.connect if clocks else None
         return ConnectError(f"no connection within {seconds} s")
     if isinstance(error, aiohttp.ServerTimeoutError):
-        return RequestTimeout("the service was silent for longer than Timeouts.read")
+        seconds = f"{clocks.sock_read} s" if clocks else "Timeouts.read"
+        return RequestTimeout(f"the service was silent for longer than {seconds}")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
         return ConnectError(f"no connection: {_words(error)}")
     if isinstance(error, aiohttp.InvalidURL):

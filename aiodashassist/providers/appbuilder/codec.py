@@ -35,6 +35,7 @@ __all__ = ("model", "page", "read_calls", "read_error", "read_tools")
 
 M = TypeVar("M", bound=Model)
 
+LONGEST = 18  # digits of a number: int() refuses a text of thousands
 SECONDS = 100_000_000_000  # a time below it is one of seconds: as milliseconds it was in 1973
 
 
@@ -98,6 +99,8 @@ def _timed(kind: type[Model], data: object) -> object:
     if kind is not File or not isinstance(data, Mapping):
         return data
     made = data.get("create_at")
+    if isinstance(made, str) and made.isascii() and made.isdigit() and len(made) <= LONGEST:
+        made = int(made)
     if isinstance(made, bool) or not isinstance(made, int | float) or made in NO_TIMES:
         return data
     return {**data, "create_at": int(made * 1000) if made < SECONDS else made}

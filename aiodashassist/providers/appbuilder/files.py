@@ -1,6 +1,7 @@
 """AppBuilder's `/v2/storage/files` as the local server speaks it (appbuilder.md §2.2, §3.3)."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +33,14 @@ def secured(filename: str) -> str:
     It uses werkzeug's `secure_filename`, which drops the rest; the documented example, of which
     nothing but the ending is left, is kept as `file`.
     """
-    ascii_only = filename.encode("ascii", "ignore").decode()
-    clean = UNSAFE.sub("", "_".join(ascii_only.split())).strip("._")
-    stem = filename.rpartition(".")[0] or filename
-    left = UNSAFE.sub("", "_".join(stem.encode("ascii", "ignore").decode().split()))
-    return clean if left.strip("._") else "file"
+    clean = _ascii(filename).strip("._")
+    stem = _ascii(filename.rpartition(".")[0] or filename)
+    return clean if stem.strip("._") else "file"
+
+
+def _ascii(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return UNSAFE.sub("", "_".join(plain.replace("/", " ").split()))
 
 
 def read_form(form: Form, query: Mapping[str, str]) -> CreateFiles:

@@ -151,7 +151,7 @@ def _body(response: Response) -> dict[str, Any]:
     text = response.body
     if "text/event-stream" in response.headers.get("content-type", ""):
         lines = [line for line in text.split(b"\n") if line.startswith(b"data:")]
-        text = lines[0].removeprefix(b"data:") if lines else b""
+        text = lines[0].removeprefix(b"data:") if lines else text  # or not framed at all
     try:
         body = msgspec.json.decode(text)
     except BROKEN:
