@@ -1,19 +1,12 @@
-"""One local server in a process of its own, for the official SDKs of both vendors.
+"""One local server in a process of its own, for the official SDKs of both vendors."""
 
-The server's interpreter is named by the environment variable AIODASHASSIST_PYTHON.
-"""
-
-import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from servers import SERVE, serving, serving_with
 from wire import KEY, Wire
 
 # Read by AppBuilder's SDK when it is imported: it prints what it logs.
@@ -24,25 +17,6 @@ from dashscope_sdk.recording import RECORDER as DASHSCOPE
 from recorder import Recorder
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-PYTHON = os.environ.get("AIODASHASSIST_PYTHON", str(ROOT / ".venv/bin/python"))
-SAID = "serving "
-SERVE = ("-m", "aiodashassist", "serve", "--port", "0")
-# A server as the command line does not make it: its options come as JSON.
-CUSTOM = """
-import asyncio, contextlib, json, signal, sys
-from aiodashassist.server import LocalServer
-
-async def serve():
-    stopped = asyncio.Event()
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with LocalServer(**json.loads(sys.argv[1])) as server:
-        print(f"serving {server.url}", flush=True)
-        await stopped.wait()
-
-asyncio.run(serve())
-"""
 RECORDERS = {recorder.sdk.name: recorder for recorder in (DASHSCOPE, APPBUILDER)}
 LAST = "test_every_call.py"
 DESELECTED = pytest.StashKey[bool]()
@@ -64,32 +38,6 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     """Note that not all tests run."""
     if items:
         items[0].config.stash[DESELECTED] = True
-
-
-@contextmanager
-def serving(log: Path, *arguments: str) -> Iterator[str]:
-    """The URL of a server under way; it has to end well, and to have complained of nothing."""
-    with log.open("w+") as errors:
-        process = subprocess.Popen(
-            [PYTHON, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            assert line.startswith(SAID + "http://127.0.0.1:"), (line, log.read_text())
-            yield line.removeprefix(SAID).strip()
-        finally:
-            process.terminate()
-            process.communicate(timeout=20)
-    assert not log.read_text(), log.read_text()
-    assert process.returncode == 0 or sys.platform == "win32"
-
-
-@contextmanager
-def serving_custom(log: Path, **options: Any) -> Iterator[str]:
-    """The URL of a server that is made with options."""
-    with serving(log, "-c", CUSTOM, json.dumps(options)) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +63,7 @@ def narrow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """
     log = tmp_path_factory.mktemp("narrow") / "stderr.txt"
     options = {"max_file_bytes": 1000, "can_cancel": False, "empty_call_ids": True}
-    with serving_custom(log, **options) as url:
+    with serving_with(log, **options) as url:
         yield url
 
 

@@ -99,6 +99,17 @@ def run_of(events: Sequence[Any]) -> Any:
     return events[0].details.run_object
 
 
+def follow(events: Any, answer: Callable[[Any], str]) -> list[Any]:
+    """All events; each call is answered, while the stream is open, as soon as it is asked for."""
+    seen: list[Any] = []
+    for event in events:
+        seen.append(event)
+        if event.status == "requires_action":
+            calls = event.details.tool_calls
+            submit(run_of(seen), calls, *map(answer, calls))
+    return seen
+
+
 def upload(folder: Path, name: str = "a.txt", content: bytes = b"hello", **params: Any) -> Any:
     """A file as the upload was answered."""
     path = folder / name
@@ -140,7 +151,7 @@ def refused(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[str, s
     with pytest.raises(AssistantServerException) as caught:
         call(*args, **kwargs)
     told = re.fullmatch(
-        rf"request_id=({UUID}), code=(\w+), message=(.+), type=(\w+), params=(.*) ",
+        rf"request_id=({UUID}), code=([\w.]+), message=(.+), type=(\w+), params=(.*) ",
         caught.value.description,
     )
     assert told, caught.value.description

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from appbuilder_sdk.calls import CALL, SDK, new_assistant, upload
+from appbuilder_sdk.calls import CALL, SDK, calls_of, new_assistant, upload
 
 
 @dataclass
@@ -54,10 +54,13 @@ class World:
 
     @cached_property
     def run(self) -> str:
-        """A run that waits for outputs."""
-        run = SDK.threads.runs.run(assistant_id=self.assistant, thread_id=self.thread)
-        self.call = run.required_action.submit_tool_outputs.tool_calls[0].id
-        return str(run.id)
+        """A run that waits for an output."""
+        return str(SDK.threads.runs.run(self.assistant, self.thread).id)
+
+    @cached_property
+    def call(self) -> str:
+        """The call that it waits for."""
+        return str(calls_of(SDK.threads.runs.query(self.thread, self.run))[0].id)
 
     @cached_property
     def step(self) -> str:
@@ -76,10 +79,12 @@ class Nothing:
 
 
 def _submit(world: Any) -> Any:
-    run = world.run  # first: it knows the call
     outputs = [{"tool_call_id": world.call, "output": "rain"}]
-    return SDK.threads.runs.submit_tool_outputs(run, world.thread, outputs)
+    return SDK.threads.runs.submit_tool_outputs(world.run, world.thread, outputs)
 
+
+PLAIN = {"messages": [{"content": "x"}]}
+"""A message that asks for no call, so that its run comes to an end."""
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
     "assistants.create": lambda _: SDK.assistants.create("test", ""),
@@ -127,9 +132,9 @@ VEILED: dict[str, Callable[[Any], Any]] = {
 """The calls that ask first, and make one error of every refusal: FileNotFoundError."""
 
 STREAMS: dict[str, Callable[[Any], Any]] = {
-    "runs.stream_run": lambda w: SDK.threads.runs.stream_run(w.assistant, w.thread),
+    "runs.stream_run": lambda w: SDK.threads.runs.stream_run(w.assistant, w.thread, PLAIN),
     "runs.stream_run_with_handler": lambda w: SDK.threads.runs.stream_run_with_handler(
-        w.assistant, w.thread
+        w.assistant, w.thread, PLAIN
     ),
 }
 """The calls that are answered by a stream."""

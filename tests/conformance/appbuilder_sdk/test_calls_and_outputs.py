@@ -72,9 +72,7 @@ def test_output_can_be_answered_by_a_stream(named: bool) -> None:
     run = begin(CALL)
     (call,) = calls_of(run)
     output = {"tool_call_id": call.id, "output": "rain", "run_id": run.id if named else ""}
-    events = list(
-        SDK.threads.runs.stream_run(run.assistant_id, run.thread_id, tool_output=output)
-    )
+    events = list(SDK.threads.runs.stream_run(run.assistant_id, run.thread_id, tool_output=output))
     assert events[0].details.run_object.id == run.id
     order = order_of(events)
     assert (order[0], order[-1]) == ("run_begin", "run_end")
@@ -124,9 +122,7 @@ def test_one_output_does_not_answer_two_calls() -> None:
     run = begin(TWO_CALLS)
     one, two = calls_of(run)
     output = {"tool_call_id": one.id, "output": "rain", "run_id": run.id}
-    code, _ = refused(
-        SDK.threads.runs.run, run.assistant_id, run.thread_id, tool_output=output
-    )
+    code, _ = refused(SDK.threads.runs.run, run.assistant_id, run.thread_id, tool_output=output)
     assert code == INVALID
     submit(run, [one, two], "rain", "noon")
     assert finished(run).status == "completed"

@@ -31,9 +31,7 @@ def text_in(message: Any) -> str:
 def test_message_is_whole(text: str, tmp_path: Path) -> None:
     """A message of the user is answered, read back and listed as it was sent."""
     thread, file = new_thread(), upload(tmp_path).id
-    made = SDK.threads.messages.create(
-        thread_id=thread, content=text, role="user", file_ids=[file]
-    )
+    made = SDK.threads.messages.create(thread_id=thread, content=text, role="user", file_ids=[file])
     assert isinstance(made, SDK.type.AssistantMessageCreateResponse)
     assert (made.object, made.role, made.thread_id) == ("thread.message", "user", thread)
     assert (text_in(made), made.file_ids) == (text, [file])
