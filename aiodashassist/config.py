@@ -18,6 +18,7 @@ __all__ = (
     "Config",
     "appbuilder_key",
     "appbuilder_url",
+    "bare_key",
     "check_headers",
     "check_key",
     "check_kind",
@@ -31,7 +32,6 @@ __all__ = (
 
 T = TypeVar("T")
 
-APPBUILDER = "https://appbuilder.baidu.com"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -151,9 +151,7 @@ def appbuilder_key(given: str | None) -> str:
     Raises:
         ConfigError: there is none, or it cannot be a key.
     """
-    key = first(given, "APPBUILDER_TOKEN") or ""
-    if isinstance(key, str):
-        key = key.strip().removeprefix("Bearer").strip()
+    key = bare_key(first(given, "APPBUILDER_TOKEN") or "")
     if not key:
         raise ConfigError(
             "no API key: pass api_key= or set APPBUILDER_TOKEN; the local server takes any"
@@ -161,10 +159,15 @@ def appbuilder_key(given: str | None) -> str:
     return check_key(key)
 
 
-def appbuilder_url(given: str | None) -> str:
+def bare_key(given: str) -> str:
+    """A key without the word `Bearer` before it, which AppBuilder's SDK takes, too (§1.2)."""
+    return given.strip().removeprefix("Bearer").strip() if isinstance(given, str) else given
+
+
+def appbuilder_url(given: str | None) -> str | None:
     """The base URL: the argument, or `GATEWAY_URL`, which may have no scheme (§1.1)."""
-    url = given or os.environ.get("GATEWAY_URL") or APPBUILDER
-    return url if given or url.startswith("http") else f"https://{url}"
+    url = first(given, "GATEWAY_URL")
+    return f"https://{url}" if url and not given and not url.startswith("http") else url
 
 
 def check_transport(base_url: str, *, allow_http: bool) -> None:

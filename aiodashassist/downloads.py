@@ -16,7 +16,7 @@ from aiodashassist.core.disposition import parameters, safe_name
 from aiodashassist.errors import InvalidArgument
 from aiodashassist.uploads import Progress, check_progress
 
-__all__ = ("Arrival", "Destination", "Writable", "kept")
+__all__ = ("Arrival", "Destination", "Writable", "check_destination", "kept")
 
 
 class Writable(Protocol):
@@ -43,6 +43,28 @@ class Arrival(Struct, frozen=True, kw_only=True):
     pieces: AsyncGenerator[bytes, None]
 
 
+async def check_destination(to: Destination, *, overwrite: bool, progress: Progress | None) -> None:
+    """What can be told before anything is asked for.
+
+    Raises:
+        InvalidArgument: nothing can be written there, or what there is would be overwritten.
+    """
+    check_progress(progress)
+    if not isinstance(to, str | os.PathLike):
+        if not callable(getattr(to, "write", None)):
+            raise InvalidArgument(
+                f"to must be a path, a directory or a writable, not {type(to).__name__}"
+            )
+        return
+    with _translated():
+        await anyio.to_thread.run_sync(_refuse_taken, Path(os.fsdecode(to)), overwrite)
+
+
+def _refuse_taken(path: Path, overwrite: bool) -> None:
+    if not overwrite and os.path.lexists(path) and not path.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
 async def kept(
     arrival: Arrival,
     to: Destination,
@@ -67,7 +89,6 @@ async def kept(
         InvalidArgument: the file is there already, or cannot be written. Nothing is left of one
             that was not written to its end.
     """
-    check_progress(progress)
     async with aclosing(arrival.pieces) as pieces:
         told = _told(pieces, arrival.size, progress)
         if not isinstance(to, str | os.PathLike):
@@ -121,8 +142,7 @@ async def _write(path: Path, pieces: AsyncIterator[bytes], *, overwrite: bool) -
 
 def _opened(part: Path, path: Path, *, overwrite: bool) -> BinaryIO:
     """The file that is written first; refused before anything is read, where it is in vain."""
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    _refuse_taken(path, overwrite)
     return part.open("xb")
 
 

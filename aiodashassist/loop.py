@@ -255,6 +255,8 @@ class RunLoop:
         if isinstance(action, Finished) or (action is None and round_.pending):
             self._drop_round()  # the run ended, or went on, without waiting for them
             self._undelivered = None
+            if self._feed is not None:
+                self._feed.bear_silence(patient=False)
             return None
         if round_.finished and self._posting is None:
             return await self._settle(round_)

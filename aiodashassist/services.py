@@ -7,6 +7,7 @@ from aiodashassist.client import Client, ClientOptions, Settings
 from aiodashassist.config import (
     appbuilder_key,
     appbuilder_url,
+    bare_key,
     check_workspace,
     dashscope_key,
     first,
@@ -15,6 +16,7 @@ from aiodashassist.core.result import RunResult
 from aiodashassist.errors import ConfigError
 from aiodashassist.providers.appbuilder import AppBuilderProvider
 from aiodashassist.providers.appbuilder.chunks import ChunkMode
+from aiodashassist.providers.appbuilder.routes import HOST as APPBUILDER
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.providers.dashscope.routes import base_url as dashscope_url
 from aiodashassist.resources.assistants import Assistants
@@ -131,7 +133,7 @@ class AppBuilder(Client):
     ) -> None:
         if message_chunks not in ("auto", "delta", "cumulative"):
             raise ConfigError("message_chunks must be 'auto', 'delta' or 'cumulative'")
-        key, url = appbuilder_key(api_key), appbuilder_url(base_url)
+        key, url = appbuilder_key(api_key), appbuilder_url(base_url) or APPBUILDER
         super().__init__(AppBuilderProvider(message_chunks), url, key, None, options)
 
     def with_options(self, **settings: Unpack[Settings]) -> Self:
@@ -142,6 +144,8 @@ class AppBuilder(Client):
         """
         if settings.get("workspace") is not None:
             raise ConfigError("AppBuilder has no workspaces")
+        if "api_key" in settings:
+            settings["api_key"] = bare_key(settings["api_key"])
         return super().with_options(**settings)
 
 

@@ -6,8 +6,8 @@ clock but the stream's is here, and the key is put on a request here, just befor
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from copy import copy
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
@@ -49,7 +49,9 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
 BOM = b"\xef\xbb\xbf"
+UNFRAMED = (b"{", b"[", b'"', b"<", b"null")  # JSON and HTML begin so; no field of a frame does
 LARGE = 1 << 20  # bytes
+LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
 NO_HEADERS: Mapping[str, str] = {}
@@ -146,8 +148,8 @@ class Pool:
 class Body:
     """The bytes of a streamed answer; `read` gives `b""` at its end.
 
-    An answer that says it is an event stream, and begins as a JSON object, is none: services put
-    their errors there (appbuilder.md §6.5).
+    What an answer is, its first bytes tell, whatever its type says: services put their errors
+    there unframed (appbuilder.md §6.5), and no document says which type a stream has (§5.1).
 
     Attributes:
         waited: seconds from sending the request to the answer's beginning.
@@ -156,7 +158,8 @@ class Body:
     Args:
         response: the answer.
         waited: see above.
-        unframed: gives the error for an answer that is no event stream.
+        unframed: gives the error for an answer that is no event stream, from its beginning.
+        request_id: the service's id of the request.
     """
 
     def __init__(
@@ -164,11 +167,13 @@ class Body:
         response: aiohttp.ClientResponse,
         waited: float,
         unframed: Callable[[bytes], Awaitable[AssistError]],
+        request_id: str | None,
     ) -> None:
         self.waited = waited
         self.headers = _lower(response)
         self._response = response
         self._unframed = unframed
+        self._request_id = request_id
         self._begun = False
         self._closed = False
 
@@ -184,7 +189,8 @@ class Body:
             arrived = await self._response.content.readany()
         except FOREIGN as error:
             arrived = self._arrived()
-            broken = StreamInterrupted(f"the stream broke: {_words(error)}")
+            words = f"the stream broke: {_words(error)}"
+            broken = StreamInterrupted(words, request_id=self._request_id)
             broken.__cause__ = _harmless(error)
             _bare(broken, before)
         if broken is not None and not arrived:
@@ -197,7 +203,8 @@ class Body:
         """The first bytes that are no blanks tell whether it is an event stream."""
         begins = arrived.removeprefix(BOM).lstrip()
         self._begun = bool(begins)
-        if begins[:1] == b"{":
+        framed = EVENT_STREAM in self.headers.get("content-type", "").lower()
+        if begins.startswith(UNFRAMED) or not (begins or arrived or framed):
             raise await self._unframed(begins)
 
     def close(self) -> None:
@@ -273,26 +280,18 @@ class Session:
         Raises:
             AssistError: every failure is one of ours.
         """
-        self._check_supported(operation)
-        before = sys.exception()
-        request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         # The answer to such a call comes when the run rests, which may take a while.
         waits = self.provider.blocks and isinstance(operation, RUNS)
         silence = timeouts.idle if waits else timeouts.read
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=silence)
-        try:
-            with self._telling(request) as told:
-                async with within(timeouts.total, TotalTimeout, "the call took longer than"):
-                    response = await self._exchange(request, clocks, told)
-                self._raise_error(operation, response)
-                result = self.provider.decode(operation, response)
-                told.request_id = getattr(result, "request_id", None)
-                return result
-        except AssistError as error:
-            _bare(error, before)
-            self._located(error, operation, request.headers)
-            raise
+        with self._asking(operation) as (request, told):
+            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
+                response = await self._exchange(request, clocks, told)
+            self._raise_error(operation, response)
+            result = self.provider.decode(operation, response)
+            told.request_id = getattr(result, "request_id", None) or told.request_id
+            return result
 
     async def open(self, operation: Operation[Any]) -> Body:
         """Ask for a stream.
@@ -300,30 +299,23 @@ class Session:
         Raises:
             AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
         """
-        before = sys.exception()
-        request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
         began = asyncio.get_running_loop().time()
-        try:
-            with self._telling(request) as told:
-                late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
-                async with late:
-                    response = await self._send(request, clocks, told)
-                try:
-                    await self._check_stream(operation, response)
-                except BaseException:
-                    response.close()
-                    raise
-        except AssistError as error:
-            _bare(error, before)
-            self._located(error, operation, request.headers)
-            raise
+        with self._asking(operation) as (request, told):
+            late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
+            async with late:
+                response = await self._send(request, clocks, told)
+            if response.status != 200:
+                with _closing(response):
+                    raise await self._no_stream(operation, response, b"")
 
         async def unframed(begun: bytes) -> AssistError:
-            return await self._no_stream(operation, response, begun)
+            error = await self._no_stream(operation, response, begun)
+            return self._located(error, operation, request.headers, told.request_id)
 
-        return Body(response, asyncio.get_running_loop().time() - began, unframed)
+        waited = asyncio.get_running_loop().time() - began
+        return Body(response, waited, unframed, told.request_id)
 
     async def fetch(self, operation: Operation[Any], take: Callable[[Arrival], Awaitable[T]]) -> T:
         """Ask for bytes, and have `take` take them as they come; what it raises is the caller's.
@@ -331,44 +323,54 @@ class Session:
         Raises:
             AssistError: every failure of the call is one of ours.
         """
-        before = sys.exception()
-        request = self.provider.encode(operation)
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(
             total=None, connect=timeouts.connect, sock_read=timeouts.read
         )
+        with self._asking(operation) as (request, told):
+            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
+                response = await self._send(request, clocks, told)
+                with _closing(response):
+                    return await take(await self._arrival(operation, response))
+
+    @contextmanager
+    def _asking(self, operation: Operation[Any]) -> Iterator[tuple[Request, Telling]]:
+        """The request for an operation; hooks are told of it, and errors where they happened."""
+        self._check_supported(operation)
+        before = sys.exception()
+        request = self.provider.encode(operation)
+        told = Telling(self.config.on_request, self.config.on_response, request)
         try:
-            with self._telling(request) as told:
-                async with within(timeouts.total, TotalTimeout, "the call took longer than"):
-                    response = await self._send(request, clocks, told)
-                    try:
-                        return await take(await self._arrival(operation, response))
-                    finally:
-                        response.close()
+            with told:
+                yield request, told
         except AssistError as error:
             _bare(error, before)
-            self._located(error, operation, request.headers)
+            self._located(error, operation, request.headers, told.request_id)
             raise
 
     async def _arrival(
         self, operation: Operation[Any], response: aiohttp.ClientResponse
     ) -> Arrival:
-        """Bytes that are no error: JSON without a file's name may be one, and is read first."""
-        headers = _lower(response)
-        json = "json" in headers.get("content-type", "")
-        if response.status == 200 and not (json and "content-disposition" not in headers):
-            size = response.content_length
-            return Arrival(headers=headers, size=size, pieces=_pieces(response))
-        answer = await self._read(response)
+        """Bytes that are no error: what is short enough to be one is shown to the provider."""
+        headers, begun = _lower(response), b""
+        pieces = _pieces(response)
+        async for piece in pieces:
+            begun += piece
+            if response.status == 200 and len(begun) > LONGEST_ERROR:
+                rest = _after(begun, pieces)
+                return Arrival(headers=headers, size=response.content_length, pieces=rest)
+            if len(begun) > self.config.limits.max_response_bytes:
+                break
+        answer = Response(status=response.status, headers=headers, body=begun)
         self._raise_error(operation, answer)
         if response.status != 200:
             raise RemoteProtocolError(f"expected a file, got status {response.status}")
-        return Arrival(headers=headers, size=len(answer.body), pieces=_whole(answer.body))
+        return Arrival(headers=headers, size=len(begun), pieces=_after(begun, pieces))
 
     async def _no_stream(
         self, operation: Operation[Any], response: aiohttp.ClientResponse, begun: bytes
     ) -> AssistError:
-        """The error for an answer that is called an event stream and is none."""
+        """The error for an answer that is no event stream."""
         try:
             read = self.config.timeouts.read
             async with within(read, RequestTimeout, "the answer was not complete within"):
@@ -376,24 +378,10 @@ class Session:
             self._raise_error(operation, answer)
         except AssistError as error:
             return error
-        return RemoteProtocolError("expected an event stream, got JSON without a frame")
-
-    async def _check_stream(
-        self, operation: Operation[Any], response: aiohttp.ClientResponse
-    ) -> None:
-        kind = response.headers.get("Content-Type", "")
-        if response.status == 200 and EVENT_STREAM in kind.lower():
-            return
-        read = self.config.timeouts.read
-        async with within(read, RequestTimeout, "the answer was not complete within"):
-            answer = await self._read(response)
-        self._raise_error(operation, answer)
-        raise RemoteProtocolError(
-            f"expected an event stream, got status {response.status} and {kind or 'no type'}"
+        kind = response.headers.get("Content-Type") or "no type"
+        return RemoteProtocolError(
+            f"expected an event stream, got status {response.status} and {kind}"
         )
-
-    def _telling(self, request: Request) -> Telling:
-        return Telling(self.config.on_request, self.config.on_response, request)
 
     async def _exchange(
         self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
@@ -442,6 +430,7 @@ class Session:
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
         told.status = response.status
+        told.request_id = self.provider.request_id(_lower(response))
         if response.status < 200:
             response.close()
             raise RemoteProtocolError(f"{response.status} is no status of an answer")
@@ -530,12 +519,17 @@ class Session:
                 error.forget(secret)
 
     def _located(
-        self, error: AssistError, operation: Operation[Any], headers: Mapping[str, str]
-    ) -> None:
+        self,
+        error: AssistError,
+        operation: Operation[Any],
+        headers: Mapping[str, str],
+        request_id: str | None,
+    ) -> AssistError:
         self.scrub(error, headers)
-        error.located(
+        return error.located(
             run_id=getattr(operation, "run_id", None),
             thread_id=getattr(operation, "thread_id", None),
+            request_id=request_id,
         )
 
     def _check_supported(self, operation: Operation[Any]) -> None:
@@ -563,8 +557,22 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
         raise failure
 
 
-async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
+async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """What was read already, and then the rest."""
+    async with aclosing(pieces):
+        if begun:
+            yield begun
+        async for piece in pieces:
+            yield piece
+
+
+@contextmanager
+def _closing(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Drop the connection afterwards, or give it back where the answer was read to its end."""
+    try:
+        yield
+    finally:
+        response.close()
 
 
 def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
@@ -640,8 +648,8 @@ def _ours(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError
         seconds = clocks.connect if clocks else None
         return ConnectError(f"no connection within {seconds} s")
     if isinstance(error, aiohttp.ServerTimeoutError):
-        seconds = f"{clocks.sock_read} s" if clocks else "Timeouts.read"
-        return RequestTimeout(f"the service was silent for longer than {seconds}")
+        limit = f"{clocks.sock_read} s" if clocks else "Timeouts.read"
+        return RequestTimeout(f"the service was silent for longer than {limit}")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
         return ConnectError(f"no connection: {_words(error)}")
     if isinstance(error, aiohttp.InvalidURL):

@@ -1,6 +1,7 @@
 """A session whose answers are written by the test, for a provider whose stream stays open."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, cast
 
 from aiodashassist import AssistError, Limits, Timeouts
@@ -23,6 +24,7 @@ class ScriptedBody:
     """Bytes that the test feeds."""
 
     waited = 0.0
+    headers: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from aiodashassist import ConfigError, DashScope
-from aiodashassist.config import check_transport, dashscope_key, first
+from aiodashassist.config import (
+    appbuilder_key,
+    appbuilder_url,
+    check_transport,
+    dashscope_key,
+    first,
+)
 
 
 def test_the_key_is_looked_up_in_the_official_order(
@@ -102,3 +108,66 @@ def test_what_is_given_wins_over_the_environment() -> None:
     assert first("given", "V", {"V": "set"}) == "given"
     assert first("", "V", {"V": "set"}) == "set"
     assert first(None, "V", {"V": ""}) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ("bce-v3/ALTAK-x/1", "bce-v3/ALTAK-x/1"),
+        ("Bearer bce-v3/x", "bce-v3/x"),
+        (" Bearer  bce-v3/x\n", "bce-v3/x"),
+        ("bearer-of-news", "bearer-of-news"),
+    ],
+)
+def test_an_appbuilder_key_may_have_its_scheme(
+    monkeypatch: pytest.MonkeyPatch, given: str, key: str
+) -> None:
+    """As an argument or as `APPBUILDER_TOKEN`, with `Bearer` or without (appbuilder.md §1.2)."""
+    assert appbuilder_key(given) == key
+    monkeypatch.setenv("APPBUILDER_TOKEN", given)
+    assert appbuilder_key(None) == key
+    assert appbuilder_key("") == key
+    assert appbuilder_key("mine") == "mine"
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", "Bearer", "Bearer ", " Bearer \n"])
+def test_an_appbuilder_key_that_is_none_is_a_config_error(given: str | None) -> None:
+    """A scheme alone is no key; what to do is said."""
+    with pytest.raises(ConfigError, match="APPBUILDER_TOKEN"):
+        appbuilder_key(given)
+
+
+@pytest.mark.parametrize("given", ["a b", "x\nX-Evil: 1", "密钥", "Bearer a b", 5, b"key"])
+def test_what_cannot_be_an_appbuilder_key_is_refused(given: Any) -> None:
+    """It never reaches a header, and it is not shown."""
+    with pytest.raises(ConfigError) as caught:
+        appbuilder_key(given)
+    assert str(given) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "variable", "url"),
+    [
+        (None, None, "https://appbuilder.baidu.com"),
+        ("", "", "https://appbuilder.baidu.com"),
+        (None, "appbuilder.example", "https://appbuilder.example"),
+        (None, "appbuilder.example:8443/x/", "https://appbuilder.example:8443/x/"),
+        (None, "http://127.0.0.1:8642", "http://127.0.0.1:8642"),
+        (None, "https://appbuilder.example", "https://appbuilder.example"),
+        ("https://given.example", "variable.example", "https://given.example"),
+    ],
+)
+def test_an_appbuilder_url_may_have_no_scheme_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, variable: str | None, url: str
+) -> None:
+    """`GATEWAY_URL` is read as the SDK reads it; an argument wins (appbuilder.md §1.1)."""
+    if variable is not None:
+        monkeypatch.setenv("GATEWAY_URL", variable)
+    assert appbuilder_url(given) == url
+
+
+def test_an_appbuilder_url_that_is_given_has_its_scheme() -> None:
+    """An argument is taken as it is: one without a scheme is refused where all URLs are."""
+    assert appbuilder_url("appbuilder.example") == "appbuilder.example"
+    with pytest.raises(ConfigError):
+        check_transport(appbuilder_url("appbuilder.example"), allow_http=False)

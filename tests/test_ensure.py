@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiodashassist import (
+    AppBuilder,
     Assistant,
     CallInfo,
     DashScope,
@@ -411,3 +412,25 @@ async def test_tasks_that_change_it_together_end_with_one(client: DashScope) -> 
 
     assert {one.id for one in changed} == {made.id}
     assert [one.model for one in await all_of(client)] == ["n"]
+
+
+async def test_on_a_wire_that_replaces_nothing_has_to_be_cleared(
+    server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update is all of the assistant there: what is not given any more is gone with it."""
+    full: Any = {
+        "model": "m", "instructions": "i", "description": "d", "tools": [get_weather],
+        "file_ids": ["f"], "thought_instructions": "t",
+    }  # fmt: skip
+    told: list[CallInfo] = []
+    async with server.client(AppBuilder, on_request=told.append) as client:
+        made = await client.assistants.ensure(name="helper", **full)
+        assert (await client.assistants.ensure(name="helper", **full)).id == made.id
+        told.clear()
+        await client.assistants.ensure(name="helper", model="n")
+        read = await client.assistants.retrieve(made.id)
+
+    assert told_to(told, *CHANGES) == ["UpdateAssistant"]
+    assert (read.instructions, read.description, read.thought_instructions) == (None, None, None)
+    assert (read.tools, read.file_ids) == ((), ())
+    assert caplog.records == []

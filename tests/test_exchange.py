@@ -1,10 +1,12 @@
 """What the loop sends, and that nothing it opened is lost."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
 
+from aiodashassist.core.events import UnknownEvent
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
     CreateThreadAndRun,
@@ -12,6 +14,7 @@ from aiodashassist.core.operations import (
     RetrieveRun,
     SubmitOutputs,
 )
+from aiodashassist.core.provider import EventReader
 from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import ServerError
 from aiodashassist.exchange import Exchange
@@ -156,3 +159,38 @@ async def test_hanging_up_drops_what_a_polled_run_has_told() -> None:
     exchange.hang_up()
 
     assert not feed._events
+
+
+class Marking(DashScopeProvider):
+    """A wire whose events bear what the head of their answer says."""
+
+    def reader(self, headers: Mapping[str, str]) -> EventReader:
+        """Reads every frame as the id of the request."""
+        return lambda frame: (UnknownEvent(name=frame.event, data=headers["x-request-id"]),)
+
+
+class Numbered(Slow):
+    """Numbers its answers in their heads."""
+
+    async def open(self, operation: Operation[Any]) -> Body:
+        """A stream of one frame."""
+        body = await super().open(operation)
+        self.bodies[-1].headers = {"x-request-id": f"q{len(self.bodies)}"}
+        self.bodies[-1].feed(b"data:1\n\n", b"")
+        return body
+
+
+async def test_a_stream_is_read_with_the_headers_of_its_own_answer() -> None:
+    """Each stream of a run has a reader of its own, that knows the head of its answer."""
+    session = Numbered()
+    session.provider = Marking()
+    session.gate.set()
+    exchange = Exchange(session.typed())
+    told = []
+    for opens in (exchange.begin(opening), exchange.deliver(outputs(stream=True))):
+        feed = await opens
+        assert feed is not None
+        told.append(await feed.next())
+        feed.close()
+
+    assert [getattr(event, "data", None) for event in told] == ["q1", "q2"]

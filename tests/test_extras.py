@@ -1,6 +1,6 @@
 """`extra_body`, `extra_headers`, `extra_query`: on the methods of every resource, by walking them.
 
-Three methods have none: `runs.attach`, `runs.wait` and `files.download`. Where a call sends several
+Two methods have none: `runs.attach` and `runs.wait`. Where a call sends several
 requests (`ask`, `stream`) they are of the one that creates the run, and so they are of a stream on
 a thread of its own (`create_and_stream`); only `assistants.ensure` has them on all of its requests.
 The exact requests are seen by a raw server.
@@ -42,8 +42,8 @@ ARGUMENTS: dict[str, Any] = {
     "tool_outputs": [ToolOutput(output="1")],
 }
 # These make no request of their own, or many: they have no extras.
-WITHOUT = {"threads.runs.attach", "threads.runs.wait", "files.download"}
-UNSUPPORTED = {"files.content"}
+WITHOUT = {"threads.runs.attach", "threads.runs.wait"}
+UNSUPPORTED = {"files.content", "files.download"}
 SEVERAL = {"ask", "stream"}  # the thread's and the message's requests come first
 
 

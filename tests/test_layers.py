@@ -14,10 +14,18 @@ NAME = PACKAGE.name
 LAYERS = (
     ("errors",),
     ("core.tooling",),
-    ("core.models", "core.settings", "core.sse", "core.checks", "core.outputs", "core.plain"),
-    ("core.events", "core.params", "core.result", "core.files"),
+    (
+        "core.models",
+        "core.settings",
+        "core.sse",
+        "core.checks",
+        "core.outputs",
+        "core.plain",
+        "core.disposition",
+    ),
+    ("core.events", "core.params", "core.result", "core.files", "core.decoding"),
     ("core.operations",),
-    ("core.provider", "core.machine", "core.snapshot"),
+    ("core.provider", "core.machine", "core.snapshot", "core.encoding", "core.failures"),
     (
         "providers",
         "schema",
@@ -31,6 +39,7 @@ LAYERS = (
         "pages",
         "hooks",
         "uploads",
+        "downloads",
     ),
     ("session", "jobs"),
     ("dispatch",),
@@ -40,13 +49,14 @@ LAYERS = (
     ("stream",),
     ("resources",),
     ("client",),
+    ("services",),
     ("cli",),
 )
 BESIDE = ("server",)
 AIOHTTP = ("session", "server")
 PURE = ("core", "providers", "errors")
 # All that a pure room needs.
-QUIET = {"collections", "datetime", "msgspec", "re", "typing", "urllib"}
+QUIET = {"collections", "datetime", "msgspec", "re", "typing", "unicodedata", "urllib"}
 DOORS = {"", "__main__", "events", "core"}  # the package's own doors: re-exports only
 
 

@@ -273,6 +273,55 @@ def test_the_thread_is_read_back_to_the_runs_beginning_and_no_further(
     assert events == [*((f"m{n}", "completed") for n in range(size)), ("run", "completed")]
 
 
+def test_a_message_that_only_a_step_names_is_the_runs() -> None:
+    """Where messages do not say whose they are, the steps that wrote them do (appbuilder.md §3.6).
+
+    One that nobody names is not the run's, and does not end the reading unless it is older.
+    """
+
+    async def main() -> list[tuple[str, str]]:
+        service = Service()
+        service.run = at("completed")
+        service.messages = [
+            said("older", "x", run_id=None, created_at=BEGAN - 1),
+            said("m1", "1", run_id=None),
+            said("asked", "?", run_id=None),
+            said("m2", "2", run_id=""),
+        ]
+        service.steps = [wrote("s1", "m1"), called("s2", "completed"), wrote("s3", "m2")]
+        return await all_of(service.feed())
+
+    assert run(main()) == [
+        ("m1", "completed"), ("s1", "completed"), ("s2", "completed"), ("m2", "completed"),
+        ("s3", "completed"), ("run", "completed"),
+    ]  # fmt: skip
+
+
+class SmallPages(DashScopeProvider):
+    """A wire whose lists give seven objects at most."""
+
+    largest_page = 7
+
+
+def test_lists_are_read_in_the_largest_pages_of_the_wire() -> None:
+    """No list is asked for more than it gives; all of a longer one is read."""
+
+    async def main() -> tuple[Service, list[tuple[str, str]]]:
+        service = Service()
+        service.provider = SmallPages()
+        service.run = at("completed")
+        service.messages = [said(f"m{n}", "x") for n in range(20)]
+        return service, await all_of(service.feed())
+
+    service, events = run(main())
+    lists = [
+        asked for asked in service.asked if isinstance(asked, ops.ListSteps | ops.ListMessages)
+    ]
+
+    assert [asked.page.get("page_size") for asked in lists] == [7, 7, 7, 7]
+    assert events == [*((f"m{n}", "completed") for n in range(20)), ("run", "completed")]
+
+
 def test_a_message_without_a_time_does_not_end_the_reading() -> None:
     """Only one that is known to be older than the run does."""
 

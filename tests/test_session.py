@@ -8,7 +8,7 @@ import pickle
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from traceback import TracebackException
 from typing import Any
@@ -17,8 +17,9 @@ import aiohttp
 import pytest
 from aioresponses import CallbackResult, aioresponses
 
-from aiodashassist import DashScope, Limits, Timeouts
+from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Timeouts
 from aiodashassist.core import operations as ops
+from aiodashassist.downloads import Arrival
 from aiodashassist.errors import (
     APIError,
     AssistError,
@@ -33,6 +34,7 @@ from aiodashassist.errors import (
     RemoteProtocolError,
     RequestTimeout,
     ResponseTooLarge,
+    ServerError,
     StreamInterrupted,
     TotalTimeout,
     TransportError,
@@ -54,7 +56,7 @@ def made(url: str, **options: Any) -> DashScope:
     return DashScope(KEY, base_url=url + "/api/v1", **options)
 
 
-def session_of(client: DashScope) -> Session:
+def session_of(client: Client) -> Session:
     """The client's session, to ask it operations directly."""
     return client._session
 
@@ -1206,3 +1208,382 @@ def test_causes_that_go_round_in_a_circle_are_stripped_once() -> None:
     _bare(error, None)
 
     assert error.__cause__ is first
+
+
+# --- answers that are called event streams and are none ---
+
+REFUSED = b'{"code":"InvalidApiKey","message":"no","request_id":"req-9"}'
+ENVELOPE = b'{"error":{"code":"not_found","message":"There is no such thread."}}'
+BOM = b"\xef\xbb\xbf"
+CUTS: dict[str, list[bytes]] = {
+    "whole": [REFUSED],
+    "byte by byte": [REFUSED[i : i + 1] for i in range(len(REFUSED))],
+    "in two": [REFUSED[:7], REFUSED[7:]],
+    "blanks before": [b"\r\n \t" + REFUSED],
+    "blanks before, byte by byte": [b"\n", b" ", REFUSED[:1], REFUSED[1:]],
+    "BOM before": [BOM + REFUSED],
+    "BOM and blanks before": [BOM + b"\n" + REFUSED],
+    "blanks behind": [REFUSED + b"\n\n"],
+}
+
+
+def unframed(pieces: list[bytes], *more: bytes, close: bool = False) -> Any:
+    """An answer that says it is an event stream, in these chunks."""
+    return answering(STREAM, *map(chunk, pieces), *more, close=close)
+
+
+@pytest.mark.parametrize("pieces", CUTS.values(), ids=CUTS)
+async def test_json_that_is_called_an_event_stream_is_the_error_it_tells(
+    pieces: list[bytes],
+) -> None:
+    """However it is cut, and whatever blanks there are: class, status and request are known."""
+    error = await failure(unframed(pieces, END), RUN)
+
+    assert isinstance(error, AuthenticationError)
+    assert (error.status, error.code, error.message) == (200, "InvalidApiKey", "no")
+    assert error.request_id == "req-9"
+
+
+async def test_another_services_envelope_is_read_as_its_own() -> None:
+    """On AppBuilder errors come so (appbuilder.md §6.5); a header names the request."""
+    marked = STREAM.replace(b"\r\n\r\n", b"\r\nX-Appbuilder-Request-Id: req-8\r\n\r\n")
+    async with (
+        RawServer(answering(marked, chunk(ENVELOPE), END)) as server,
+        AppBuilder(KEY, server.url) as client,
+    ):
+        with pytest.raises(NotFound, match="There is no such thread") as caught:
+            await _read_all(session_of(client))
+
+    assert (caught.value.status, caught.value.request_id) == (200, "req-8")
+
+
+async def test_an_object_that_is_no_error_is_no_stream_either() -> None:
+    """It is said what was expected and what came."""
+    error = await failure(unframed([b'{"id":"run_1","status":"queued"}'], END), RUN)
+
+    assert type(error) is RemoteProtocolError
+    assert "got JSON without a frame" in error.message
+
+
+async def test_json_that_is_cut_off_is_a_broken_connection() -> None:
+    """Half an error is not shown as if it were one."""
+    error = await failure(unframed([REFUSED[:20]], close=True), RUN)
+
+    assert type(error) is TransportError
+
+
+@pytest.mark.parametrize("length", [None, 1 << 30])
+async def test_json_without_end_does_not_fill_the_memory(length: int | None) -> None:
+    """It is bounded as any answer is that is no stream, whether it tells its size or not."""
+    large = b'{"a":"' + b"x" * 5000
+    begun = head(kind="text/event-stream", length=length)
+    body = large if length else chunk(large)
+    limits = Limits(max_response_bytes=1000)
+    error = await failure(answering(begun, body), RUN, limits=limits)
+
+    assert type(error) is ResponseTooLarge
+
+
+async def test_json_that_does_not_end_is_a_request_timeout() -> None:
+    """The rest of it is waited for as for any answer that is no stream."""
+    error = await failure(unframed([REFUSED[:20]]), RUN, timeouts=Timeouts(read=0.1))
+
+    assert type(error) is RequestTimeout
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data:", b'{"id":"x"}\n\n'],
+        [b"\n\n", b"data:1\n\n", b"{\n\n"],
+        [BOM + b'data:{"id":"x"}\n\n', b"{}"],
+        [b": {\n\n", b"{"],
+    ],
+)
+async def test_an_event_stream_may_have_braces_anywhere_else(pieces: list[bytes]) -> None:
+    """Only the first byte that is no blank tells; what comes is handed out as it came."""
+    async with RawServer(unframed(pieces, END)) as server, made(server.url) as client:
+        body = await session_of(client).open(RUN)
+        read = []
+        while arrived := await body.read():
+            read.append(arrived)
+        body.close()
+
+    assert b"".join(read) == b"".join(pieces)
+
+
+async def test_a_stream_knows_the_headers_of_its_answer() -> None:
+    """A reader may need them: names in lower case."""
+    marked = STREAM.replace(b"\r\n\r\n", b"\r\nX-Some-ID: Req-8\r\n\r\n")
+    async with RawServer(answering(marked, END)) as server, made(server.url) as client:
+        body = await session_of(client).open(RUN)
+        body.close()
+
+    assert body.headers["x-some-id"] == "Req-8"
+    assert body.headers["content-type"] == "text/event-stream"
+
+
+async def test_whoever_streams_is_told_where_and_without_the_key() -> None:
+    """The error of such an answer names the thread, and not the key that it quotes."""
+    quoted = json.dumps({"code": "InvalidApiKey", "message": f"no: {KEY}", "request_id": "q"})
+    async with RawServer(unframed([quoted.encode()], END)) as server, made(server.url) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            async with client.threads.runs.stream("thread_1", assistant_id="a") as stream:
+                await stream.result()
+
+    assert (caught.value.thread_id, caught.value.request_id) == ("thread_1", "q")
+    assert KEY not in f"{caught.value} {caught.value!r}"
+
+
+# --- runs that are answered when they rest ---
+
+FINISHED = b'{"id":"run_1","object":"run.result","thread_id":"t","status":"completed"}'
+CREATE = ops.CreateRun(thread_id="t", params={"assistant_id": "a"})
+WITH_THREAD = ops.CreateThreadAndRun(
+    params={"assistant_id": "a"}, thread={"messages": [{"content": "x"}]}
+)
+
+
+@pytest.mark.parametrize("operation", [CREATE, WITH_THREAD])
+async def test_a_run_that_blocks_has_the_patience_of_idle(operation: Any) -> None:
+    """On a wire that answers when the run rests, silence is borne longer than of other calls."""
+    other = ops.RetrieveRun(thread_id="t", run_id="run_1")
+    released = asyncio.Event()
+
+    async def answer(request: Received, writer: Writer) -> None:
+        await (released.wait() if request.line.startswith("POST /v2/threads/runs ") else silent(
+            request, writer
+        ))  # fmt: skip
+        writer.write(whole(FINISHED))
+
+    timeouts = Timeouts(read=0.1, idle=60, connect=60)
+    async with (
+        asyncio.timeout(30),
+        RawServer(answer) as server,
+        AppBuilder(KEY, server.url, timeouts=timeouts) as client,
+    ):
+        session = session_of(client)
+        creating = asyncio.create_task(session.call(operation))
+        for call in (other, other):  # both out of patience before the run is answered
+            with pytest.raises(RequestTimeout):
+                await session.call(call)
+        released.set()
+        assert (await creating).status == "completed"
+
+
+async def test_a_run_that_blocks_for_too_long_is_a_request_timeout() -> None:
+    """`idle` bounds it, and None does not; `read` has nothing to say."""
+    timeouts = Timeouts(read=None, idle=0.1, connect=0.1)
+    async with (
+        asyncio.timeout(30),
+        RawServer(silent) as server,
+        AppBuilder(KEY, server.url, timeouts=timeouts) as client,
+    ):
+        with pytest.raises(RequestTimeout) as caught:
+            await session_of(client).call(CREATE)
+
+    assert caught.value.thread_id == "t"
+    assert "Timeouts.read" not in caught.value.message
+
+
+async def test_where_runs_do_not_block_read_is_the_clock() -> None:
+    """DashScope answers at once that a run was begun."""
+    error = await failure(silent, CREATE, timeouts=Timeouts(read=0.1, idle=None, connect=0.1))
+
+    assert type(error) is RequestTimeout
+
+
+# --- bytes that are fetched ---
+
+DOWNLOAD = ops.DownloadFile(file_id="file_1")
+NAMED = "Content-Disposition: attachment; filename=a.json"
+
+
+def bytes_of(
+    *lines: str, body: bytes = b"", status: str = "200 OK", kind: str = "application/pdf"
+) -> Any:
+    """An answer with these headers."""
+    told = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", *lines])
+    return answering(f"{told}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+async def taken(arrival: Arrival) -> tuple[Arrival, bytes]:
+    """All of it."""
+    return arrival, b"".join([piece async for piece in arrival.pieces])
+
+
+async def fetched(answer: Any, take: Any = taken, **options: Any) -> Any:
+    """What `take` makes of an answer; the client works afterwards."""
+    async with (
+        asyncio.timeout(30),
+        RawServer(answer) as server,
+        AppBuilder(KEY, server.url, **options) as client,
+    ):
+        return await session_of(client).fetch(DOWNLOAD, take)
+
+
+async def test_bytes_are_taken_as_they_come() -> None:
+    """Headers in lower case, the size that was told, and the bytes; all that `take` gives back."""
+    arrival, data = await fetched(bytes_of(NAMED, "X-Odd: Z", body=b"abc"))
+
+    assert (data, arrival.size) == (b"abc", 3)
+    assert arrival.headers["content-disposition"] == "attachment; filename=a.json"
+    assert arrival.headers["x-odd"] == "Z"
+
+
+async def test_bytes_whose_number_is_not_told_are_taken_all_the_same() -> None:
+    """A chunked answer has no size; each piece is handed out before the next one is sent."""
+    took = asyncio.Event()
+
+    async def answer(_request: Received, writer: Writer) -> None:
+        writer.write(head(kind="application/pdf") + chunk(b"one"))
+        await writer.drain()
+        await took.wait()
+        writer.write(chunk(b"two") + END)
+
+    async def take(arrival: Arrival) -> tuple[int | None, list[bytes]]:
+        pieces = []
+        async for piece in arrival.pieces:
+            pieces.append(piece)
+            took.set()
+        return arrival.size, pieces
+
+    assert await fetched(answer, take) == (None, [b"one", b"two"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "size"),
+    [
+        (bytes_of(NAMED, body=ENVELOPE, kind="application/json"), len(ENVELOPE)),
+        (bytes_of(body=b'{"a":1}', kind="application/json"), 7),
+        (bytes_of(body=ENVELOPE, kind="text/plain"), len(ENVELOPE)),
+    ],
+    ids=["named", "no error", "no JSON"],
+)
+async def test_a_file_may_look_like_an_error(answer: Any, size: int) -> None:
+    """JSON with a file's name, JSON that tells no error, and what is no JSON, are files."""
+    arrival, data = await fetched(answer)
+
+    assert arrival.size == len(data) == size
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (bytes_of(body=ENVELOPE, kind="application/json"), NotFound, "no such thread"),
+        (bytes_of(body=b"null", kind="application/json; charset=utf-8"), NotFound, "nothing"),
+        (bytes_of(status="404 No", body=b"<html>", kind="text/html"), NotFound, "<html>"),
+        (bytes_of(status="503 No", body=b"later"), ServerError, "later"),
+        (bytes_of(status="206 Partial", body=b"abc"), RemoteProtocolError, "got status 206"),
+        (bytes_of("Location: http://a.example/x", status="302 Found"), UnexpectedRedirect,
+         "a.example"),
+    ],
+)  # fmt: skip
+async def test_an_answer_that_is_no_file_is_not_taken(
+    answer: Any, kind: type[AssistError], words: str
+) -> None:
+    """An error in a 200, another status, and a redirect are told before a byte is handed out."""
+    takes: list[Arrival] = []
+
+    async def take(arrival: Arrival) -> None:
+        takes.append(arrival)
+
+    with pytest.raises(kind, match=words):
+        await fetched(answer, take)
+    assert takes == []
+
+
+async def test_a_file_that_breaks_off_is_told_after_what_came() -> None:
+    """What had come was handed out; the error is one of ours, without a foreign frame."""
+    pieces: list[bytes] = []
+
+    async def take(arrival: Arrival) -> None:
+        async for piece in arrival.pieces:
+            pieces.append(piece)  # noqa: PERF401  # what came before the error counts
+
+    with pytest.raises(TransportError) as caught:
+        await fetched(answering(head(length=10, kind="image/png") + b"abc", close=True), take)
+    assert b"".join(pieces) == b"abc"
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.__traceback__ is None
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "kind"),
+    [
+        (Timeouts(read=0.1), RequestTimeout),
+        (Timeouts(total=0.1, read=None), TotalTimeout),
+    ],
+)
+async def test_a_file_that_stops_is_told(timeouts: Timeouts, kind: type[AssistError]) -> None:
+    """Silence in the middle of it is bounded by `read`, all of it by `total`."""
+    answer = answering(head(length=10, kind="image/png") + b"abc")
+    with pytest.raises(kind) as caught:
+        await fetched(answer, timeouts=timeouts)
+    assert type(caught.value) is kind
+
+
+async def test_a_file_may_be_larger_than_an_answer_and_an_error_may_not() -> None:
+    """What is handed out piece by piece needs no limit; what is read to be looked at has one."""
+    limits = Limits(max_response_bytes=1000)
+    _, data = await fetched(bytes_of(body=b"x" * 5000), limits=limits)
+    assert len(data) == 5000
+
+    for answer in (
+        bytes_of(body=b"x" * 5000, kind="application/json"),
+        bytes_of(body=b"x" * 5000, status="500 No"),
+    ):
+        with pytest.raises(ResponseTooLarge):
+            await fetched(answer, limits=limits)
+
+
+async def test_what_take_raises_is_the_callers_and_drops_the_connection() -> None:
+    """The rest is not read: the connection is closed, and a next call opens another."""
+    left = asyncio.Event()
+
+    async def answer(request: Received, writer: Writer) -> None:
+        if "query" in request.line:
+            writer.write(whole(b'{"id":"t"}'))
+            return
+        writer.write(head(length=1 << 30, kind="image/png") + b"abc")
+        await writer.drain()
+        with suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x" * 1000)
+                await writer.drain()
+                await asyncio.sleep(0)
+        left.set()
+
+    async def take(arrival: Arrival) -> None:
+        await anext(arrival.pieces)
+        raise KeyError("mine")
+
+    async with (
+        asyncio.timeout(30),
+        RawServer(answer) as server,
+        AppBuilder(KEY, server.url) as client,
+    ):
+        with pytest.raises(KeyError, match="mine") as caught:
+            await session_of(client).fetch(DOWNLOAD, take)
+        await left.wait()
+        assert (await client.threads.retrieve("t")).id == "t"
+    assert caught.value.__context__ is None
+
+
+async def test_the_key_is_in_no_error_of_a_file() -> None:
+    """A service that quotes it does not get it printed."""
+    quoted = json.dumps({"error": {"code": "x", "message": f"no {KEY}"}}).encode()
+    with pytest.raises(BadRequest) as caught:
+        await fetched(bytes_of(body=quoted, kind="application/json"))
+    assert KEY not in f"{caught.value} {caught.value!r}"
+
+
+async def test_a_fetch_is_told_to_the_hooks() -> None:
+    """As a request and an answer, like every call."""
+    told: list[CallInfo] = []
+    await fetched(bytes_of(body=b"abc"), on_request=told.append, on_response=told.append)
+
+    assert [(info.operation, info.status) for info in told] == [
+        ("DownloadFile", None),
+        ("DownloadFile", 200),
+    ]

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aiodashassist.core.models import Content, Model, Page
-from aiodashassist.core.tooling import FunctionTool, Tool
+from aiodashassist.core.tooling import FunctionTool, Tool, UserAuth
 from aiodashassist.errors import DecodeError
 
 __all__ = (
@@ -26,6 +26,7 @@ __all__ = (
     "read_action_by",
     "read_contents",
     "read_function",
+    "read_odd_tool",
     "without_nulls",
 )
 
@@ -122,6 +123,13 @@ def read_action_by(read_calls: Callable[[Any], Any]) -> Callable[[Any], dict[str
         return {**action, "submit_tool_outputs": {"tool_calls": calls}}
 
     return read_action
+
+
+def read_odd_tool(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool that is more than this library knows; its token is kept out of sight all the same."""
+    if not isinstance(item.get("auth"), Mapping):
+        return dict(item)
+    return {**item, "auth": converted(without_nulls(item["auth"]), UserAuth)}
 
 
 class ObjectReader:

@@ -35,11 +35,16 @@ class ThreadEvent(Struct, frozen=True, kw_only=True):
 
 
 class RunEvent(Struct, frozen=True, kw_only=True):
-    """The run has come to `status`: believe it over `run.status` (dashscope.md §7.8)."""
+    """The run has come to `status`: believe it over `run.status` (dashscope.md §7.8).
+
+    `round` says which round of calls a run waits for, on a wire where its step does not: the same
+    round is never answered twice.
+    """
 
     status: str
     run: Run
     name: str = ""
+    round: str = ""
 
 
 class StepEvent(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ but an event after a terminal one, or one of another run. With `strict`, as the 
 it, a jump that the table does not have is refused.
 """
 
+from collections import deque
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -72,7 +73,9 @@ class RunMachine:
         self.rounds = 0
         self._strict = strict
         self._step: str | None = None  # the tool_calls step under way, where it was seen
-        self._answered: set[str] = set()  # steps whose outputs were sent
+        self._answered: set[str] = set()  # steps, or rounds, whose outputs were sent
+        self._round = ""  # which one it waits for, where the wire says so
+        self._later: deque[tuple[str, Run]] = deque()  # rounds asked for while one is answered
         self._call_ids: set[str] = set()
         self._named: set[str] = set()  # steps whose calls have theirs
         self._waiting: CallTools | None = None
@@ -91,9 +94,9 @@ class RunMachine:
             kind = type(event).__name__
             raise RemoteProtocolError(f"{kind} after the run was {self.status}", run_id=self.run_id)
         match event:
-            case RunEvent(status=status, run=run):
+            case RunEvent(status=status, run=run, round=round_):
                 self._same_run(run.id)
-                self._move(status, run)
+                self._move(status, run, round_)
             case StepEvent(status=status, step=step):
                 self._same_run(step.run_id)
                 if step.type == "tool_calls" and status == "in_progress":
@@ -113,8 +116,10 @@ class RunMachine:
         """The outputs of the round were sent; its step is never asked for again."""
         self.rounds += 1
         self._waiting = None
-        if self._step is not None:
-            self._answered.add(self._step)
+        self._answered.update(filter(None, (self._round or self._step,)))
+        if self._later:
+            self._round, run = self._later.popleft()
+            self._waiting = CallTools(calls=self._asked(run))
 
     def _step_ended(self, step: RunStep) -> None:
         """A step is over; the ids of its calls are used, also where they were made elsewhere."""
@@ -130,16 +135,22 @@ class RunMachine:
         elif run_id is not None and run_id != self.run_id:
             raise RemoteProtocolError(f"an event of another run, {run_id}", run_id=self.run_id)
 
-    def _move(self, status: str, run: Run) -> None:
+    def _move(self, status: str, run: Run, round_: str) -> None:
         if self._strict and status != self.status and status not in NEXT.get(self.status, ()):
             raise LocalProtocolError(f"a run cannot go from {self.status!r} to {status!r}")
         self.status, self.run = status, run
         if status != "requires_action":
             self._waiting = None
+            self._later.clear()
             if self._step in self._answered:
                 self._step = None  # what the run asks for next is another round
-        elif self._waiting is None and self._step not in self._answered:
+        elif (round_ or self._step) in self._answered:
+            return
+        elif self._waiting is None:
+            self._round = round_
             self._waiting = CallTools(calls=self._asked(run))
+        elif round_ and round_ not in {self._round, *(known for known, _ in self._later)}:
+            self._later.append((round_, run))
 
     def _asked(self, run: Run) -> tuple[ToolCall, ...]:
         """The calls of a round, each with an id of its own."""

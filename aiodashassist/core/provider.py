@@ -96,6 +96,9 @@ class Provider(Protocol):
     def unsupported(self, operation: Operation[Any], error: APIError) -> bool:
         """Whether this error says that the service has no such call at all."""
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The service's id of a request, where the headers of its answer tell it."""
+
     def reader(self, headers: Mapping[str, str]) -> EventReader:
         """A reader for one stream, whose answer had these headers; names in lower case."""
 

@@ -10,7 +10,7 @@ from aiodashassist.core import operations as ops
 from aiodashassist.core.files import AssistantFile, File, FileContent, MessageFile
 from aiodashassist.core.models import Deleted
 from aiodashassist.core.params import Extras, FileListParams, FileParams, ListParams
-from aiodashassist.downloads import Arrival, Destination, Writable, kept
+from aiodashassist.downloads import Arrival, Destination, Writable, check_destination, kept
 from aiodashassist.pages import Paginator
 from aiodashassist.session import Session
 from aiodashassist.uploads import Progress, Source, upload_of
@@ -116,6 +116,8 @@ class Files:
         async def take(arrival: Arrival) -> Path | None:
             return await kept(arrival, to, file_id, overwrite=overwrite, progress=progress)
 
+        self._session.provider.encode(operation)  # what there is not is said first
+        await check_destination(to, overwrite=overwrite, progress=progress)
         return await self._session.fetch(operation, take)
 
 

@@ -73,7 +73,8 @@ class Runs:
 
         On DashScope it goes on by itself. AppBuilder answers when the run rests: with its
         `final_answer`, or waiting for outputs; a next call goes on with it that gives them as
-        `tool_output` (appbuilder.md §5.6).
+        `tool_output` (appbuilder.md §5.6). Whoever is cancelled while waiting leaves the run under
+        way: `list` finds it, and `cancel` ends it.
         """
         operation = ops.CreateRun(thread_id=thread_id, params=prepared(params))
         return await self._session.call(operation)

@@ -39,7 +39,7 @@ def make_app(
     services: Sequence[Service],
     api_key: str | None,
     *,
-    ping_after: float,
+    ping_after: float | None,
 ) -> web.Application:
     """The application: every path below a service's prefix is that service's.
 
@@ -51,7 +51,7 @@ def make_app(
         disk: where the files of a form are written as they come.
         services: the wires to speak.
         api_key: the one key that is accepted; None accepts any.
-        ping_after: seconds of silence in a stream, for services that have a ping.
+        ping_after: seconds of silence in a stream, for services that have a ping; None for none.
     """
     app = web.Application(client_max_size=MAX_BODY)
     for service in services:
@@ -63,7 +63,12 @@ def make_app(
 
 class _Handler:
     def __init__(
-        self, desk: Desk, disk: Disk, service: Service, api_key: str | None, ping_after: float
+        self,
+        desk: Desk,
+        disk: Disk,
+        service: Service,
+        api_key: str | None,
+        ping_after: float | None,
     ) -> None:
         self._desk = desk
         self._disk = disk

@@ -135,6 +135,7 @@ class Desk:
             return
         self._store.get(workspace, Thread, op.thread_id)
         self._store.get(workspace, Assistant, op.params["assistant_id"])
+        self._runs.check_free(op.thread_id)
         messages = self._store.all(workspace, Message, op.thread_id)
         if not messages or messages[-1].role != "user":
             raise Refusal("invalid", "The last message of the thread must be the user's.")
@@ -226,6 +227,8 @@ class Desk:
             raise Refusal("invalid", "tool_output goes on with a run, which takes no messages.")
         run_id = output.run_id or self._runs.active_on(op.thread_id)
         run = self._store.get(workspace, Run, run_id, op.thread_id)
+        if run.assistant_id != op.params["assistant_id"]:
+            raise Refusal("invalid", "The run is another assistant's.", subject="assistant_id")
         execution, start, _ = self._runs.submit(run, (output,))
         begins = RunEvent(status="queued", run=execution.run)
         return Started(execution=execution, stream=op.stream, start=start, before=(begins,))
@@ -264,6 +267,8 @@ class Desk:
 
     def _submit_outputs(self, workspace: str, op: ops.SubmitOutputs) -> Struct:
         run = self._run(workspace, op)
+        if any(output.run_id not in ("", run.id) for output in op.tool_outputs):
+            raise Refusal("invalid", "A tool output is for another run.", subject="run_id")
         execution, start, answered = self._runs.submit(run, op.tool_outputs)
         return Started(execution=execution, stream=op.stream, start=start, answer=answered)
 

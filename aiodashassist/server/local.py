@@ -49,7 +49,8 @@ class LocalServer:
             there is none (dashscope.md §7.1).
         message_chunks: how AppBuilder's wire cuts messages, which nobody knows: `delta` (what is
             new), `cumulative` (all so far), or `whole` (at once, as was seen in 2024).
-        ping_after: seconds of silence after which a stream of AppBuilder's wire has a `ping`.
+        ping_after: seconds of silence after which a stream of AppBuilder's wire has a `ping`; None
+            for none.
         max_file_bytes: the largest file that is taken; they are kept on disk, in a folder of the
             system's temporary ones, until the server closes.
     """
@@ -65,9 +66,13 @@ class LocalServer:
         empty_call_ids: bool = False,
         can_cancel: bool = True,
         message_chunks: WrittenChunks = "delta",
-        ping_after: float = 15,
+        ping_after: float | None = 15,
         max_file_bytes: int = 512 * 1024 * 1024,
     ) -> None:
+        if message_chunks not in ("delta", "cumulative", "whole"):
+            raise ValueError("message_chunks must be 'delta', 'cumulative' or 'whole'")
+        if ping_after is not None and not ping_after > 0:
+            raise ValueError("ping_after must be more than 0 seconds, or None")
         self._host = host
         self._port = port
         self._api_key = api_key

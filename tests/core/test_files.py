@@ -35,4 +35,11 @@ def test_a_file_is_an_id_and_what_is_known() -> None:
 
     assert [kind.object for kind in kinds] == ["file", "assistant.file", "thread.message.file"]
     assert all(kind.created_at is None and kind.extra == {} for kind in kinds)
-    assert FileContent(data=b"").content_type is None
+
+
+def test_the_bytes_of_a_file_are_in_no_repr() -> None:
+    """How many they are and of what kind is enough for a log."""
+    content = FileContent(data=b"secret", content_type="text/plain", request_id="r")
+
+    assert repr(content) == "FileContent(6 bytes, content_type='text/plain')"
+    assert FileContent(data=b"") == FileContent(data=b"", content_type=None, request_id=None)

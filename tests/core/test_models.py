@@ -9,6 +9,8 @@ from aiodashassist.core.models import (
     Assistant,
     Content,
     Deleted,
+    FinalAnswer,
+    FinalMessage,
     ImageFile,
     Message,
     Model,
@@ -88,6 +90,17 @@ def test_a_run_under_way_is_not_terminal(status: str) -> None:
     assert not Run(id="x", status=status).is_terminal
 
 
+def test_a_final_answer_s_text_is_all_of_its_message() -> None:
+    """Parts of text are joined, others have none; it may say nothing (appbuilder.md §3.9)."""
+    content = (Content(text=Text(value="晴")), Content(type="image"), Content(text=Text(value="!")))
+    answer = FinalAnswer(message=FinalMessage(message_id="m", content=content))
+
+    assert Run(id="x", final_answer=answer).final_answer == answer
+    assert answer.text == "晴!"
+    assert (FinalAnswer().type, FinalAnswer().text) == ("message", "")
+    assert FinalAnswer().message == FinalMessage(message_id="", content=())
+
+
 def test_a_run_s_calls_are_those_it_waits_for() -> None:
     """An action that is still there after its answer counts no more: the status decides."""
     calls = (ToolCall(id="a"), ToolCall(id="b"))
@@ -98,8 +111,10 @@ def test_a_run_s_calls_are_those_it_waits_for() -> None:
 
 
 def test_details_of_a_step_have_calls_always() -> None:
-    """A step that wrote a message has no calls, which is an empty tuple."""
-    assert StepDetails(type="message_creation").tool_calls == ()
+    """A step that wrote a message has no calls, which is an empty tuple; nor tools of a service."""
+    details = StepDetails(type="message_creation")
+
+    assert (details.tool_calls, details.tool_info, details.action_info) == ((), (), None)
 
 
 def test_a_repr_shows_only_what_is_there() -> None:

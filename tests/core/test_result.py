@@ -48,10 +48,13 @@ def test_any_other_status_is_no_error(status: str) -> None:
         (LastError(code="Busy"), "Busy", "Busy"),
         (LastError(message="Try later."), "", "Try later."),
         (LastError(), "", "the run is failed"),
+        (LastError(type="limit", message="m"), "limit", "limit: m"),
+        (LastError(code="", type="limit"), "limit", "limit"),
+        (LastError(code="Busy", type="limit"), "Busy", "Busy"),
     ],
 )
 def test_the_last_error_is_told(last_error: LastError, code: str, message: str) -> None:
-    """The run's own words are the message, as far as it has any."""
+    """The run's own words are the message, as far as it has any; a type is as good as a code."""
     error = ending(result_of(last_error), "failed")
     assert error is not None
     assert (error.code, error.message) == (code, message)

@@ -14,6 +14,7 @@ from aiodashassist.core.tooling import (
     PluginTool,
     RagTool,
     ToolCall,
+    ToolOutput,
     UserAuth,
 )
 from aiodashassist.errors import InvalidArgument
@@ -119,3 +120,12 @@ def test_a_call_says_what_was_called(
 ) -> None:
     """Name, arguments and output are those of the function, or of the plugin."""
     assert (call.name, call.arguments, call.output) == (name, arguments, output)
+
+
+def test_an_output_is_for_a_call_whose_id_may_be_unknown() -> None:
+    """Call and run are named only where the wire names them; both may be empty."""
+    output = ToolOutput(output="rain")
+
+    assert (output.tool_call_id, output.run_id) == ("", "")
+    assert output == ToolOutput(output="rain", tool_call_id="", run_id="")
+    assert output != ToolOutput(output="rain", run_id="run_1")

@@ -1,16 +1,18 @@
 """Pins what a resource sends: one request, exactly, and what it makes of the answer."""
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, overload
 
 import aiohttp
 from aioresponses import CallbackResult, aioresponses
 
-from aiodashassist import DashScope
+from aiodashassist import AppBuilder, Client, DashScope
 
 BASE = "https://dashscope.aliyuncs.com/api/v1"
+BASES: dict[type[Client], str] = {DashScope: BASE, AppBuilder: "https://appbuilder.baidu.com"}
 T = TypeVar("T")
+C = TypeVar("C", bound=Client)
 
 
 class _Writer:
@@ -27,6 +29,7 @@ class PinnedResponse(aiohttp.ClientResponse):
         super().__init__(*args, **kwargs)
 
 
+@overload
 async def pinned(
     call: Callable[[DashScope], Awaitable[T]],
     method: str,
@@ -34,20 +37,48 @@ async def pinned(
     *,
     body: Any = None,
     answer: Any,
+    headers: Mapping[str, str] | None = None,
+) -> T: ...
+
+
+@overload
+async def pinned(
+    call: Callable[[C], Awaitable[T]],
+    method: str,
+    path: str,
+    *,
+    client: type[C],
+    body: Any = None,
+    answer: Any,
+    headers: Mapping[str, str] | None = None,
+) -> T: ...
+
+
+async def pinned(
+    call: Callable[[Any], Awaitable[T]],
+    method: str,
+    path: str,
+    *,
+    client: Any = DashScope,
+    body: Any = None,
+    answer: Any,
+    headers: Mapping[str, str] | None = None,
 ) -> T:
     """Make the call; it must send exactly this, once. Gives the call's result.
 
-    `path` is below the base URL, with its query.
+    `path` is below the base URL of the client, with its query; `headers` are the answer's.
     """
     sent: list[Any] = []
 
     def note(_url: Any, **options: Any) -> CallbackResult:
         sent.append(options["data"])
-        return CallbackResult(payload=answer, response_class=PinnedResponse)
+        return CallbackResult(
+            body=json.dumps(answer), headers=dict(headers or {}), response_class=PinnedResponse
+        )
 
     with aioresponses() as mocked:
-        mocked.add(BASE + path, method, callback=note, response_class=PinnedResponse)
-        async with DashScope("sk-x") as client:
-            result = await call(client)
+        mocked.add(BASES[client] + path, method, callback=note, response_class=PinnedResponse)
+        async with client("sk-x") as made:
+            result = await call(made)
     assert [json.loads(data) if data is not None else None for data in sent] == [body]
     return result

@@ -136,7 +136,7 @@ async def test_a_file_is_not_given_back() -> None:
     async with DashScope("sk-x") as client:
         with pytest.raises(UnsupportedOperation, match="ReadFile"):
             await client.files.content("f")
-        with pytest.raises(UnsupportedOperation, match="download"):
+        with pytest.raises(UnsupportedOperation, match="DownloadFile"):
             await client.files.download("f", to=".")
 
 

@@ -4,14 +4,27 @@ import asyncio
 import io
 import json
 import tempfile
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
-from aiodashassist import AuthenticationError, DashScope, NotFound, UnsupportedOperation
+from aiodashassist import (
+    AppBuilder,
+    AuthenticationError,
+    DashScope,
+    MessageParams,
+    NotFound,
+    ToolOutput,
+    UnsupportedOperation,
+)
+from aiodashassist.core.sse import SSEParser
 from aiodashassist.server import LocalServer
+from aiodashassist.server.app import _with_silence
+from aiodashassist.server.engines import Move, Say, Turn
 from aiodashassist.server.store import Store
 
 
@@ -247,3 +260,206 @@ async def test_a_file_may_be_larger_than_a_body(server: LocalServer, client: Das
     made = await client.files.create(bytes(size))
 
     assert (await client.files.retrieve(made.id)).bytes == size
+
+
+# --- two wires at once ---
+
+ASSISTANT = {"model": "m", "name": "n"}
+REQUEST_ID = "X-Appbuilder-Request-Id"
+
+
+async def posted(server: LocalServer, path: str, body: Any) -> tuple[int, Any, Any]:
+    """Status, headers and JSON of a POST to a path of the host."""
+    headers = {"Authorization": "Bearer x"}
+    url = URL(server.url + path, encoded=True)
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.post(url, json=body) as answer,
+    ):
+        return answer.status, answer.headers, await answer.json()
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+@pytest.mark.parametrize("path", ["api/v1/assistants", "v2/assistants"])
+async def test_a_slash_before_the_prefix_may_be_doubled(
+    server: LocalServer, slashes: str, path: str
+) -> None:
+    """A base URL that ends with one is put before paths as it is (appbuilder.md §1.1)."""
+    status, _, answer = await posted(server, slashes + path, ASSISTANT)
+
+    assert (status, answer["object"]) == (200, "assistant")
+
+
+@pytest.mark.parametrize("path", ["/v2//assistants", "/v2/assistants/", "//v2//assistants"])
+async def test_other_slashes_count(server: LocalServer, path: str) -> None:
+    """They make another path, which there is not; it is refused in the words of its wire."""
+    status, _, answer = await posted(server, path, ASSISTANT)
+
+    assert (status, answer["code"]) == (404, "NotFound")
+
+
+async def test_the_request_s_id_is_where_each_wire_has_it(server: LocalServer) -> None:
+    """In a header of good and bad answers, or in the body; every request has one of its own."""
+    seen = set()
+    for body in (ASSISTANT, ASSISTANT, {"model": 5}):
+        _, headers, answer = await posted(server, "/v2/assistants", body)
+        assert "request_id" not in answer
+        seen.add(headers[REQUEST_ID])
+        _, headers, answer = await posted(server, "/api/v1/assistants", body)
+        assert REQUEST_ID not in headers
+        seen.add(answer["request_id"])
+
+    assert len(seen) == 6
+
+
+async def test_a_run_is_answered_at_once_or_at_its_rest(
+    server: LocalServer, client: DashScope, assistant_id: str
+) -> None:
+    """One wire says that a run was begun, the other what became of it (appbuilder.md §3.8)."""
+    async with server.client(AppBuilder) as builder:
+        for text, status in (("hi", "completed"), ("/call f", "requires_action")):
+            thread = await client.threads.create(messages=[{"role": "user", "content": text}])
+            rested = await builder.threads.runs.create(thread.id, assistant_id=assistant_id)
+            assert rested.status == status
+        other = await client.threads.create(messages=[{"role": "user", "content": "hi"}])
+        begun = await client.threads.runs.create(other.id, assistant_id=assistant_id)
+        outputs = [ToolOutput(output="1")]
+        answered = await builder.threads.runs.submit_tool_outputs(
+            thread.id, rested.id, tool_outputs=outputs
+        )
+
+    assert (begun.status, answered.status) == ("in_progress", "in_progress")
+
+
+async def test_the_bytes_of_a_file_are_an_answer_of_their_own(server: LocalServer) -> None:
+    """As they were sent, with their type, their name and the request's id; one file a request."""
+    data = bytes(range(256)) * 5000
+    async with server.client(AppBuilder) as builder:
+        file = await builder.files.create(data, filename="a.png")
+        headers = {"Authorization": "Bearer x"}
+        for way in ("content", "download"):
+            async with (
+                aiohttp.ClientSession(headers=headers) as http,
+                http.post(
+                    f"{server.url}/v2/storage/files/{way}", json={"file_id": file.id}
+                ) as answer,
+            ):
+                assert (answer.status, await answer.read()) == (200, data)
+                assert answer.content_type == "image/png"
+                assert answer.headers["Content-Disposition"] == "attachment; filename=a.png"
+                assert answer.headers[REQUEST_ID]
+                assert answer.content_length == len(data)
+
+
+# --- silence ---
+
+
+class Gated:
+    """An engine that says a word, waits until it is let go on, and says another."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def respond(self, turn: Turn) -> AsyncGenerator[Move, None]:
+        """Two words."""
+        del turn
+        yield Say("before")
+        await self.gate.wait()
+        yield Say("after")
+
+
+async def test_silence_is_filled_with_pings_where_the_wire_has_them() -> None:
+    """As long as it lasts; the events come in between, whole and in order."""
+    engine = Gated()
+    async with (
+        asyncio.timeout(30),
+        LocalServer(engine=engine, ping_after=0.01) as server,
+        server.client(DashScope) as client,
+        aiohttp.ClientSession(headers={"Authorization": "Bearer x"}) as http,
+    ):
+        made = await client.assistants.create(model="m")
+        said: list[MessageParams] = [{"role": "user", "content": "x"}]
+        threads = [(await client.threads.create(messages=said)).id for _ in range(2)]
+        body = {"assistant_id": made.id, "stream": True}
+        silent = f"{server.dashscope_url}/threads/{threads[1]}/runs"
+        async with (
+            http.post(f"{server.url}/v2/threads/runs", json={**body, "thread_id": threads[0]}) as a,
+            http.post(silent, json=body) as b,
+        ):
+            begun = b""
+            while begun.count(b"event: ping") < 3:
+                begun += await a.content.readany()
+            engine.gate.set()
+            pinged, other = begun + await a.read(), await b.read()
+
+    frames = [frame for frame in SSEParser().feed(pinged) if frame.event != "ping"]
+    written = [json.loads(frame.data).get("event_type", frame.event) for frame in frames]
+    texts = [frame.data for frame in frames if frame.event == "message"]
+    assert (written[0], written[-1]) == ("run_begin", "run_end")
+    assert [b"before" in text for text in texts] == [True, False]
+    assert pinged.index(b"before") < pinged.index(b"ping") < pinged.index(b"after")
+    assert b"ping" not in other
+    assert b"before" in other
+    assert b"after" in other
+
+
+async def told(*events: Any, ended: asyncio.Event | None = None) -> AsyncGenerator[Any, None]:
+    """These events; at an `asyncio.Event` it is waited for, and an exception is raised."""
+    try:
+        for event in events:
+            if isinstance(event, asyncio.Event):
+                await event.wait()
+            elif isinstance(event, Exception):
+                raise event
+            else:
+                yield event
+    finally:
+        if ended is not None:
+            ended.set()
+
+
+@pytest.mark.parametrize("patience", [None, 0.001, 60])
+async def test_events_are_passed_on_as_they_come(patience: float | None) -> None:
+    """However patient one is, none is lost and none comes twice."""
+    gate = asyncio.Event()
+    seen: list[Any] = []
+    async with asyncio.timeout(30):
+        async for event in _with_silence(told(1, 2, gate, 3), patience):
+            seen.append(event)
+            if seen.count(None) == (3 if patience == 0.001 else 0):
+                gate.set()
+
+    assert [event for event in seen if event is not None] == [1, 2, 3]
+    if patience == 0.001:
+        assert seen[2:5] == [None, None, None]
+    else:
+        assert None not in seen
+
+
+@pytest.mark.parametrize("patience", [None, 60])
+async def test_what_goes_wrong_with_the_events_is_told(patience: float | None) -> None:
+    """An error of theirs is passed on, and they are closed."""
+    ended = asyncio.Event()
+    events = _with_silence(told(1, KeyError("mine"), ended=ended), patience)
+    assert await anext(events) == 1  # type: ignore[comparison-overlap]
+    with pytest.raises(KeyError, match="mine"):
+        await anext(events)
+    assert ended.is_set()
+
+
+@pytest.mark.parametrize("patience", [None, 60, 0.001])
+async def test_whoever_leaves_leaves_nothing_behind(patience: float | None) -> None:
+    """Closed between two events, and cancelled while it waits for one: the events are closed."""
+    for waits in (False, True):
+        ended = asyncio.Event()
+        events = _with_silence(told(1, asyncio.Event(), ended=ended), patience)
+        assert await anext(events) == 1  # type: ignore[comparison-overlap]
+        if waits:
+            reading = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+        async with asyncio.timeout(10):
+            await events.aclose()
+        assert ended.is_set()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -196,3 +196,52 @@ async def test_a_turn_without_text_is_an_empty_message() -> None:
     assert [item.text for item in store.all("", Message, "thread_1")] == ["x", ""]
     kinds = [step.type for step in store.all("", RunStep, "run_1")]
     assert kinds == ["message_creation", "tool_calls", "tool_calls", "message_creation"]
+
+
+# --- waiting for its rest ---
+
+
+async def test_a_run_is_waited_for_until_it_rests() -> None:
+    """Until it wants outputs, then until its end; of a run at rest it is known at once."""
+    execution, _ = executing(Scripted([Say("x"), CALL], [Say("answer")]))
+    resting = asyncio.create_task(execution.rest())
+    going = asyncio.create_task(execution.go())
+    async with asyncio.timeout(10):
+        waiting = await resting
+        assert (waiting.status, waiting.final_answer) == ("requires_action", None)
+        assert await execution.rest() == waiting
+
+        execution.answer(execution.run.tool_calls)
+        ended = await execution.rest()
+        assert await execution.rest() == ended
+        await going
+
+    assert ended.status == "completed"
+    assert ended.final_answer is not None
+    assert ended.final_answer.text == "answer"
+
+
+async def test_who_waits_is_told_of_a_cancelled_run() -> None:
+    """Whoever cancels it; there is no answer then."""
+    execution, _ = executing(Scripted([Say("so far"), CALL], []))
+    going = asyncio.create_task(execution.go())
+    async with asyncio.timeout(10):
+        await execution.rest()
+        execution.answer(execution.run.tool_calls)
+        resting = asyncio.create_task(execution.rest())
+        execution.cancel()
+        run = await resting
+        going.cancel()
+        await asyncio.wait([going])
+
+    assert (run.status, run.final_answer) == ("cancelled", None)
+
+
+@pytest.mark.parametrize("status", ["failed", "expired", "incomplete"])
+async def test_only_a_completed_run_has_an_answer(status: str) -> None:
+    """A message that was completed before a bad end is in the thread, but answers nothing."""
+    execution, store = executing(Scripted([Say("x"), PLUGIN, End(status=status)]))
+    await execution.go()
+
+    assert (await execution.rest()).final_answer is None
+    assert [item.text for item in store.all("", Message, "thread_1")] == ["x"]

@@ -11,7 +11,7 @@ from aiodashassist.core.files import AssistantFile, File, MessageFile, Upload
 from aiodashassist.core.models import Assistant, Message, Thread
 from aiodashassist.core.provider import Refusal
 from aiodashassist.server.disk import Disk
-from aiodashassist.server.files import Files
+from aiodashassist.server.files import Files, Kept
 from aiodashassist.server.store import Store
 
 
@@ -164,3 +164,31 @@ def test_a_message_has_the_files_it_was_made_with(cabinet: Cabinet) -> None:
     with pytest.raises(Refusal) as caught:
         cabinet.do(ops.RetrieveMessageFile(thread_id="other", message_id="m", file_id="f"))
     assert caught.value.subject == "message"
+
+
+@pytest.mark.parametrize("asks", [ops.ReadFile, ops.DownloadFile])
+async def test_the_bytes_of_a_file_are_where_they_are_kept(cabinet: Cabinet, asks: Any) -> None:
+    """What is known of it, and a path to its bytes; only what was kept, in its workspace."""
+    one, two = (await cabinet.upload(b"a", b"b")).files
+    kept = cabinet.do(asks(file_id=one.id))
+
+    assert isinstance(kept, Kept)
+    assert (kept.file, Path.read_bytes(kept.path)) == (one, b"a")
+    cabinet.do(ops.DeleteFile(file_id=one.id))
+    for workspace, file_id in (("w", one.id), ("other", two.id), ("w", "../x"), ("w", "")):
+        with pytest.raises(Refusal) as caught:
+            cabinet.files.acts[asks](workspace, asks(file_id=file_id))
+        assert (caught.value.kind, caught.value.subject) == ("missing", "file")
+
+
+def test_a_list_of_files_is_that_of_a_message(cabinet: Cabinet) -> None:
+    """What was there keeps its time and place; what is no longer named is gone."""
+    cabinet.store.put("w", MessageFile(id="f1", created_at=1), "m")
+    cabinet.store.put("w", MessageFile(id="f2", created_at=2), "m")
+    cabinet.files.attach_to_message("w", Message(id="m", file_ids=("f3", "f2", "f3")))
+
+    found = cabinet.store.all("w", MessageFile, "m")
+    assert [(file.id, file.message_id) for file in found] == [("f2", None), ("f3", "m")]
+    assert found[0].created_at == 2
+    cabinet.files.attach_to_message("w", Message(id="m"))
+    assert cabinet.store.all("w", MessageFile, "m") == ()

@@ -9,6 +9,9 @@ from aiodashassist import APIError, DashScope, Run, RunEvent, RunParams, ToolOut
 from aiodashassist.core.models import TERMINAL
 from aiodashassist.server import LocalServer
 from aiodashassist.server.engines import Move, Say, Turn
+from aiodashassist.server.engines.offline import OfflineEngine
+from aiodashassist.server.runs import Runs
+from aiodashassist.server.store import Store
 
 
 async def begun(client: DashScope, assistant_id: str, text: str) -> Run:
@@ -239,3 +242,18 @@ async def test_a_cancelled_run_stays_so_whatever_its_engine_does() -> None:
         await engine.ended.wait()
 
         assert (await client.threads.runs.retrieve(thread.id, run.id)).status == "cancelled"
+
+
+async def test_the_run_under_way_on_a_thread_is_known() -> None:
+    """From its beginning to its end, waiting for outputs included; there is one a thread."""
+    runs = Runs(Store(), OfflineEngine(), expire_after=600, empty_call_ids=False)
+    assert runs.active_on("t") == ""
+    execution = runs.begin("", Run(id="run_1", thread_id="t"))
+    assert (runs.active_on("t"), runs.active_on("other")) == ("run_1", "")
+    async with asyncio.timeout(10):
+        await execution.rest()
+        while runs.active_on("t"):
+            await asyncio.sleep(0)
+        await runs.close()
+
+    assert execution.run.status == "completed"

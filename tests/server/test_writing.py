@@ -4,6 +4,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 
 from aiodashassist.core.events import (
     Event,
@@ -13,7 +14,15 @@ from aiodashassist.core.events import (
     StepDelta,
     StepEvent,
 )
-from aiodashassist.core.models import LastError, Message, Run, RunStep, StepDetails
+from aiodashassist.core.models import (
+    LastError,
+    Message,
+    RequiredAction,
+    Run,
+    RunStep,
+    StepDetails,
+    SubmitToolOutputs,
+)
 from aiodashassist.core.tooling import PluginCall, ToolCall
 from aiodashassist.errors import LocalProtocolError
 from aiodashassist.server.engines import UsePlugin
@@ -230,3 +239,63 @@ def test_the_log_takes_only_what_the_protocol_allows() -> None:
         log.append(RunEvent(status="completed", run=RUN))
 
     assert len(log) == 0
+
+
+async def read_on(log: EventLog, start: int, *, through: bool) -> list[str]:
+    """The statuses of a run that a reader is told; it has to come to an end by itself."""
+    async with asyncio.timeout(10):
+        events = [event async for event in log.follow(start, through=through)]
+    return [event.status for event in events if isinstance(event, RunEvent)]
+
+
+async def test_a_reader_follows_to_the_rest_or_through_to_the_end() -> None:
+    """A run that waits for outputs is at rest, and not at its end."""
+    log = EventLog()
+    calls = SubmitToolOutputs(tool_calls=(ToolCall(id="c"),))
+    asks = replace(RUN, required_action=RequiredAction(submit_tool_outputs=calls))
+    log.append(RunEvent(status="queued", run=RUN, name="created"))
+    for status in ("queued", "in_progress", "requires_action"):
+        log.append(RunEvent(status=status, run=asks))
+    through = asyncio.create_task(read_on(log, 0, through=True))
+    first = ["queued", "queued", "in_progress", "requires_action"]
+
+    assert await read_on(log, 0, through=False) == first
+    assert await read_on(log, 3, through=False) == ["requires_action"]
+    assert not through.done()
+
+    for status in ("queued", "in_progress", "completed"):
+        log.append(RunEvent(status=status, run=RUN))
+    rest = ["queued", "in_progress", "completed"]
+    assert await through == [*first, *rest]
+    assert await read_on(log, 4, through=False) == await read_on(log, 4, through=True) == rest
+    assert await read_on(log, 0, through=False) == first
+
+
+async def test_the_answer_is_the_last_message_that_was_completed() -> None:
+    """One that is open, or was left, is no answer; a later one takes the place of an earlier."""
+    writer = Desk().writer
+    assert writer.answer is None
+    writer.say("one")
+    assert writer.answer is None
+    await writer.use(UsePlugin(type="my_plugin", arguments="", output=""))
+    assert writer.answer is not None
+    assert (writer.answer.text, writer.answer.type) == ("one", "message")
+    first = writer.answer.message.message_id
+
+    writer.say("two ")
+    writer.say("words")
+    writer.close("completed")
+    assert writer.answer.text == "two words"
+    assert writer.answer.message.message_id not in ("", first)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "expired", "incomplete"])
+async def test_a_message_that_was_left_is_no_answer(status: str) -> None:
+    """What is written when the run ends badly is incomplete, and what was before does not count."""
+    writer = Desk().writer
+    writer.say("one")
+    await writer.use(UsePlugin(type="my_plugin", arguments="", output=""))
+    writer.say("two")
+    writer.close(status)
+
+    assert writer.answer is None

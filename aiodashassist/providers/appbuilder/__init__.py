@@ -62,7 +62,7 @@ class AppBuilderProvider:
 
     def decode(self, operation: Operation[T], response: Response) -> T:
         """See `Provider.decode`; the id of the request is in a header (§1.4)."""
-        request_id = failures.request_id_of(response.headers)
+        request_id = self.request_id(response.headers)
         if isinstance(operation, ReadFile | DownloadFile):
             kind = response.headers.get("content-type")
             content = FileContent(data=response.body, content_type=kind, request_id=request_id)
@@ -86,9 +86,13 @@ class AppBuilderProvider:
         del operation, error
         return False
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """See `Provider.request_id`; no body has it (§1.4)."""
+        return failures.request_id_of(headers)
+
     def reader(self, headers: Mapping[str, str]) -> EventReader:
         """See `Provider.reader`: it knows what it has read, for the wire repeats nothing."""
-        return StreamReader(self._message_chunks, failures.request_id_of(headers)).read
+        return StreamReader(self._message_chunks, self.request_id(headers)).read
 
 
 def _parsed(response: Response) -> object:

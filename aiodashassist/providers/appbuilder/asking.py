@@ -18,7 +18,14 @@ from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import DecodeError, InvalidArgument
 from aiodashassist.providers.appbuilder.codec import read_tools
 from aiodashassist.providers.appbuilder.limits import LONGEST_PAGE, check
-from aiodashassist.providers.appbuilder.routes import NEEDS, RENAMED, ROUTES, SAMPLING, ids_of
+from aiodashassist.providers.appbuilder.routes import (
+    NEEDS,
+    RENAMED,
+    ROUTES,
+    SAMPLING,
+    SHORT_LISTS,
+    ids_of,
+)
 
 __all__ = ("read_operation",)
 
@@ -180,12 +187,7 @@ def _typed(name: str, value: Any, kind: type[T]) -> T:
 def _page(kind: type[Operation[Any]], given: Mapping[str, Any]) -> Any:
     names = ("page_size", "order", "after", "before")
     page = {name: given[name] for name in names if name in given}
-    if page.get("order", "desc") not in ("asc", "desc"):
-        raise Refusal("order")
-    size = page.get("page_size", 1)
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise Refusal("limit")
-    if kind is ops.ListMessages and size > LONGEST_PAGE:
-        raise Refusal("limit", f"limit must be between 1 and {LONGEST_PAGE}.")
     check(page)
+    if kind in SHORT_LISTS and page.get("page_size", 1) > LONGEST_PAGE:
+        raise InvalidArgument(f"limit must be between 1 and {LONGEST_PAGE}")
     return page

@@ -18,14 +18,17 @@ class MessageChunks:
     shorter than that is taken for deltas, and its text repeats itself; a delta that happens to
     begin with all before it loses that beginning.
 
-    Where chunks are cumulative, one that is shorter repeats what was said, and one that goes on
-    differently is taken as it is, since nothing can be taken back.
+    Where chunks are cumulative, one that does not go on from the one before cannot take back what
+    was handed out: with `cumulative` what lies beyond the known length is new; with `auto` it was
+    no cumulative chunk, and is new as a whole.
     """
 
     def __init__(self, mode: ChunkMode) -> None:
         self._cumulative = {"delta": False, "cumulative": True}.get(mode)
+        self._settled = mode != "auto"
         self._parts: list[str] = []
         self._length = 0
+        self._last = ""  # the longest cumulative chunk so far
 
     @property
     def text(self) -> str:
@@ -37,7 +40,8 @@ class MessageChunks:
     def new_in(self, chunk: str) -> str:
         """What a chunk adds."""
         if self._cumulative is None and chunk and self._length >= TELLING:
-            self._cumulative = len(chunk) > self._length and chunk.startswith(self.text)
+            self._last = self.text
+            self._cumulative = len(chunk) > self._length and chunk.startswith(self._last)
         new = self._rest(chunk) if self._cumulative else chunk
         if new:
             self._parts.append(new)
@@ -45,7 +49,8 @@ class MessageChunks:
         return new
 
     def _rest(self, chunk: str) -> str:
-        had = self.text
-        if chunk.startswith(had):
-            return chunk[self._length :]
-        return "" if had.startswith(chunk) else chunk
+        last = self._last
+        if len(chunk) <= len(last) and (self._settled or last.startswith(chunk)):
+            return ""
+        self._last = chunk
+        return chunk[len(last) :] if self._settled or chunk.startswith(last) else chunk

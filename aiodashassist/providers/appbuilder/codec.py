@@ -17,6 +17,7 @@ from aiodashassist.core.decoding import (
     read_action_by,
     read_contents,
     read_function,
+    read_odd_tool,
     without_nulls,
 )
 from aiodashassist.core.files import AssistantFile, File, MessageFile
@@ -42,7 +43,7 @@ SECONDS = 100_000_000_000  # a time below it is one of seconds: as milliseconds 
 def read_tools(value: object) -> tuple[Tool, ...]:
     """Declared tools; only functions are documented, others stay dicts (§3.2)."""
     return tuple(
-        read_function({**item, "type": "function"}) if _is_function(item) else dict(item)
+        read_function({**item, "type": "function"}) if _is_function(item) else read_odd_tool(item)
         for item in map(as_object, each(value))
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from aiodashassist.core.decoding import BROKEN
 from aiodashassist.core.events import ErrorEvent
@@ -54,11 +55,13 @@ def kind_of(status: int | None, code: str, kind: str, message: str) -> type[APIE
         return Conflict
     if status is not None and (status != 400 or not (code or kind or message)):
         return class_of(status)
-    for text in (f"{code} {kind}", message):  # what is named wins over what is said
-        for cls, pattern in PATTERNS:
-            if pattern.search(text):
-                return cls
-    return BadRequest
+    named = f"{code} {kind}"
+    for cls, pattern in PATTERNS:
+        if pattern.search(named):
+            return cls
+    # What is named wins over what is said, where it is a word; but that says best what is missing.
+    said = PATTERNS[:1] if any(map(str.isalpha, named)) else PATTERNS
+    return next((cls for cls, pattern in said if pattern.search(message)), BadRequest)
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
@@ -69,22 +72,26 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 def answer_error(operation: Operation[Any], response: Response) -> APIError | None:
     """The error that an answer is; None for a good one, and for one that cannot be read."""
     good = 200 <= response.status < 300
-    if good and isinstance(operation, FILES) and not _may_tell(response):
+    is_file = isinstance(operation, FILES)
+    if good and is_file and not _may_tell(response):
         return None
     body = _body(response)
     if good and body is None:
         return _nothing(operation, response)
-    told = _told(body, response.status if not good else None)
-    if good and told is None:
-        return None
-    code, kind, message, request_id = told or ("", "", "", "")
-    cls = kind_of(response.status if not good else None, code, kind, message)
-    return cls(
-        message or shown(response),
+    status = None if good else response.status
+    told = _told(body, status, whole=is_file)
+    if told is None:
+        if good:
+            return None
+        told = Told()
+    said = told.message or shown(response)
+    param = f" ({told.param})" if told.param and told.param not in said else ""
+    return kind_of(status, told.code, told.type, told.message)(
+        f"{said}{param}",
         status=response.status,
-        code=code or kind,
+        code=told.code or told.type,
         retry_after=seconds(response.headers.get("retry-after")),
-        request_id=request_id or request_id_of(response.headers),
+        request_id=told.request_id or request_id_of(response.headers),
     )
 
 
@@ -118,25 +125,40 @@ def _nothing(operation: Operation[Any], response: Response) -> APIError | None:
     )
 
 
-def _told(body: object, status: int | None) -> tuple[str, str, str, str] | None:
-    """Code, type, message and request id of an error body; None where it is none."""
+class Told(Struct, frozen=True, kw_only=True):
+    """What an error body says, as texts."""
+
+    code: str = ""
+    type: str = ""
+    message: str = ""
+    param: str = ""
+    request_id: str = ""
+
+
+def _told(body: object, status: int | None, *, whole: bool) -> Told | None:
+    """What an error body says; None where it is none.
+
+    With `whole` it must be all that one has: what else looks like it may be a file of the user's.
+    """
     if not isinstance(body, Mapping):
         return None
     inner = body.get("error")
-    if isinstance(inner, str) and inner:
-        inner = {"message": inner}
-    if not isinstance(inner, Mapping):
+    if inner and not isinstance(inner, Mapping):
+        inner = {"message": str(inner)}
+    if not inner:
         flat = body.get("code") and body.keys() & {"message", "msg"}
-        if not flat or (status is None and (body.get("id") or "data" in body)):
+        if not flat or (status is None and (body.get("id") or body.get("data") is not None)):
             return None
         inner = body
-    code, kind = (str(inner.get(name) or "") for name in ("code", "type"))
-    message = str(inner.get("message") or inner.get("msg") or "")
-    param = str(inner.get("param") or inner.get("params") or "")
-    if param and param not in message:
-        message = f"{message} ({param})".strip()
-    request_id = body.get("requestId") or body.get("request_id") or inner.get("request_id")
-    return code, kind, message, str(request_id or "")
+    if whole and not (inner.keys() >= {"code", "message"} and {"type", "requestId"} & inner.keys()):
+        return None
+    texts = {name: str(inner.get(name) or "") for name in ("code", "type")}
+    return Told(
+        **texts,
+        message=str(inner.get("message") or inner.get("msg") or ""),
+        param=str(inner.get("param") or inner.get("params") or ""),
+        request_id=str(body.get("requestId") or body.get("request_id") or ""),
+    )
 
 
 def _body(response: Response) -> object:

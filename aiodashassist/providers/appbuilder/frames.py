@@ -26,6 +26,7 @@ from aiodashassist.core.events import (
 from aiodashassist.core.models import (
     TERMINAL,
     Content,
+    LastError,
     RequiredAction,
     Run,
     RunStep,
@@ -38,6 +39,7 @@ from aiodashassist.errors import DecodeError
 from aiodashassist.providers.appbuilder.chunks import ChunkMode
 from aiodashassist.providers.appbuilder.codec import model, read_calls, read_error
 from aiodashassist.providers.appbuilder.messages import StreamedMessages
+from aiodashassist.providers.appbuilder.rounds import CallRounds
 from aiodashassist.providers.appbuilder.wire import WireChunk
 
 __all__ = ("StreamReader",)
@@ -46,6 +48,7 @@ Body: TypeAlias = Mapping[str, Any]
 
 LOG_ID = re.compile(r"logId:\s*([\w-]+)")
 MASKED = "***"  # the instructions, once a run has ended (§3.9, §7 #16)
+BEGINNINGS = ("queued", "in_progress")  # of a step
 CHUNK = msgspec.json.Decoder(WireChunk)
 
 
@@ -61,7 +64,8 @@ class StreamReader:
         self._request_id = request_id
         self._run: Run | None = None
         self._step: RunStep | None = None  # under way
-        self._calls: dict[str, tuple[ToolCall, ...]] = {}  # by the step that asks for them
+        self._rounds = CallRounds()
+        self._reason: LastError | None = None  # of a step, or told before the run's end
         self._messages = StreamedMessages(mode, request_id)
 
     def read(self, frame: Frame) -> Sequence[Event]:
@@ -112,7 +116,7 @@ class StreamReader:
         )
 
     def _odd_message(self, body: Body) -> Sequence[Event]:
-        message_id = body.get("message_id")
+        message_id = body.get("message_id") or self._messages.open_id
         if not isinstance(message_id, str) or not message_id:
             raise DecodeError("event message: no message id")
         return self._messages.say(message_id, read_contents(body.get("content") or ()), self._run)
@@ -140,8 +144,11 @@ class StreamReader:
         """A run begins, is about to be cancelled, or has ended; its messages end before it."""
         run = self._known_run(body, details)
         status = str(body.get("status") or run.status or STATUSES.get(name, "queued"))
-        action = run.required_action if status == "requires_action" else None
-        self._run = run = replace(run, status=status, required_action=action)
+        if status == "requires_action" and run.required_action is not None:
+            self._run = run
+            calls = run.required_action.submit_tool_outputs.tool_calls
+            return (self._requires(name, self._rounds.ask(calls)),)
+        self._run = run = replace(run, status=status, required_action=None)
         ended = "completed" if status == "completed" else "incomplete"
         before = self._messages.end(ended) if status in TERMINAL else ()
         return (*before, RunEvent(status=status, run=run, name=name))
@@ -152,9 +159,9 @@ class StreamReader:
         run = model(Run, told) if told else self._begun
         if self._run is not None and run.id == self._run.id:
             run = _completed(run, self._run)
-        error = read_error(details.get("error_info") or "")
-        if error is not None and run.last_error is None:
-            run = replace(run, last_error=error)
+        self._reason = read_error(details.get("error_info") or "") or self._reason
+        if run.status in ("failed", "expired") and run.last_error is None:
+            run = replace(run, last_error=self._reason)
         log = LOG_ID.search(str(body.get("message") or ""))
         if log is not None and run.log_id is None:
             run = replace(run, log_id=log[1])
@@ -168,22 +175,23 @@ class StreamReader:
 
     def _calls_asked(self, name: str, _body: Body, details: Body) -> Sequence[Event]:
         """The run waits for outputs: only now its step is known to be one of calls (§5.3)."""
-        calls = read_calls(details.get("tool_calls") or ())
-        submit = SubmitToolOutputs(tool_calls=calls)
-        action = RequiredAction(submit_tool_outputs=submit)
-        self._run = replace(self._begun, status="requires_action", required_action=action)
-        waits = RunEvent(status="requires_action", run=self._run, name=name)
+        calls = self._rounds.ask(read_calls(details.get("tool_calls") or ()))
+        waits = self._requires(name, calls)
         if self._step is None:
             return (waits,)
-        self._calls[self._step.id] = calls
         self._step = self._detailed(self._step)
         return (StepEvent(status="in_progress", step=self._step), waits)
 
+    def _requires(self, name: str, calls: tuple[ToolCall, ...]) -> RunEvent:
+        action = RequiredAction(submit_tool_outputs=SubmitToolOutputs(tool_calls=calls))
+        self._run = run = replace(self._begun, status="requires_action", required_action=action)
+        return RunEvent(status=run.status, run=run, name=name, round=self._rounds.name)
+
     def _outputs_taken(self, name: str, _body: Body, details: Body) -> Sequence[Event]:
-        """The outputs came; whatever the details show, they are no calls to be made (§5.3)."""
-        given = read_calls(details.get("tool_calls") or ())
-        if given and self._step is not None:
-            self._calls[self._step.id] = given
+        """Outputs came; whatever the details show, they are no calls to be made (§5.3)."""
+        left = self._rounds.answer(read_calls(details.get("tool_calls") or ()))
+        if left:
+            return (self._requires(name, left),)
         self._run = replace(self._begun, status="in_progress", required_action=None)
         return (RunEvent(status="in_progress", run=self._run, name=name),)
 
@@ -192,20 +200,25 @@ class StreamReader:
         told = model(RunStep, details.get("run_step_object"))
         if self._run is None and told.run_id is not None:  # whose beginning was not told
             self._run = Run(id=told.run_id, thread_id=told.thread_id, status="in_progress")
-        usual = "in_progress" if name == "tool_step_begin" else "completed"
-        status = str(body.get("status") or told.status or usual)
-        step = self._detailed(replace(told, request_id=self._request_id))
-        if status == "in_progress":
-            self._step = step
-            return (StepEvent(status=status, step=step, name=name),)
-        before = self._messages.end("completed" if status == "completed" else "incomplete")
-        self._step = None
-        return (*before, StepEvent(status=status, step=step, name=name))
+        error = read_error(details.get("error_info") or "") or told.last_error
+        self._reason = error or self._reason
+        told = replace(told, last_error=error, request_id=self._request_id)
+        status = str(body.get("status") or told.status or "")
+        if name == "tool_step_begin" or (name != "tool_step_end" and status in BEGINNINGS):
+            self._step = told
+            self._rounds.begin_step()
+            return (StepEvent(status=status or "in_progress", step=told, name=name),)
+        step = self._detailed(told)
+        if self._step is not None and self._step.id == step.id:
+            self._step = None
+        ended = status or "completed"
+        before = self._messages.end("completed" if ended == "completed" else "incomplete")
+        return (*before, StepEvent(status=ended, step=step, name=name))
 
     def _detailed(self, step: RunStep) -> RunStep:
-        """A step with the calls that it was seen to ask for."""
-        calls = self._calls.get(step.id)
-        if calls is None or step.step_details is not None:
+        """The step that is under way with the calls that it was seen to ask for."""
+        calls = self._rounds.calls if self._step is not None and self._step.id == step.id else ()
+        if not calls or step.step_details is not None:
             return step
         details = StepDetails(type="tool_calls", tool_calls=calls)
         return replace(step, type="tool_calls", step_details=details)

@@ -19,9 +19,10 @@ NAME = re.compile(r"[\u4e00-\u9fa50-9a-zA-Z_-]{1,128}")
 DESCRIPTION = 512  # characters
 INSTRUCTIONS = 4096  # characters
 MOST = 10  # tools of an assistant; files of one and of a message
-LONGEST_PAGE = 20  # messages (§2.4); of the other lists no limit is documented
-SAMPLING = {"temperature": "(0, 1]", "top_p": "[0, 1]", "penalty_score": "[1, 2]"}  # (§3.8, §7 #13)
+LONGEST_PAGE = 20  # messages, and files of one (§2.4, §7 #1); other lists have no known limit
+RANGES = {"temperature": "(0, 1]", "top_p": "[0, 1]", "penalty_score": "[1, 2]"}  # (§3.8, §7 #13)
 FORMATS = ("text", "json_object")
+ROLES = ("user", "assistant")
 USER_INFO = ("id", "name", "nickname", "watermark", "intro", "baidu_id")
 USER_LOC = ("loc", "uip", "uipv6")
 
@@ -130,9 +131,9 @@ def _check_parameters(name: str, value: Any) -> None:
     for part, given in _plain(name, value, ("chat_parameters", "thought_parameters")).items():
         if given is None:
             continue
-        for key, number in _plain(f"{name}.{part}", given, tuple(SAMPLING)).items():
+        for key, number in _plain(f"{name}.{part}", given, tuple(RANGES)).items():
             if number is not None:
-                checks.between(f"{name}.{part}.{key}", number, SAMPLING[key])
+                checks.between(f"{name}.{part}.{key}", number, RANGES[key])
 
 
 def _check_output(name: str, value: Any) -> None:
@@ -174,6 +175,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "override_tools": _check_tools,
     "file_ids": _check_file_ids,
     "metadata": _check_metadata,
+    "role": lambda name, value: checks.one_of(name, value, ROLES),
     "content": _check_content,
     "messages": _check_messages,
     "additional_messages": _check_messages,
@@ -182,8 +184,8 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "page_size": lambda name, value: checks.whole(name, value, "[1, inf)"),
     "after": _check_cursor,
     "before": _check_cursor,
-    "temperature": lambda name, value: checks.between(name, value, SAMPLING["temperature"]),
-    "top_p": lambda name, value: checks.between(name, value, SAMPLING["top_p"]),
+    "temperature": lambda name, value: checks.between(name, value, RANGES["temperature"]),
+    "top_p": lambda name, value: checks.between(name, value, RANGES["top_p"]),
     "model_parameters": _check_parameters,
     "tool_output": _check_output,
     "tool_outputs": _check_outputs,

@@ -1,6 +1,6 @@
 """The messages of a stream: begun, written chunk by chunk, and whole, which the wire never says.
 
-A message ends where the next one begins, or where its step or its run ends (appbuilder.md §5.4).
+A message ends where its step ends, or its run (appbuilder.md §5.4).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ __all__ = ("StreamedMessages",)
 
 
 class StreamedMessages:
-    """What a stream has written so far; one message is open at a time.
+    """What a stream has written so far; messages end where their step does, or their run.
 
     Args:
         mode: how the chunks of a message are to be taken.
@@ -25,18 +25,22 @@ class StreamedMessages:
     def __init__(self, mode: ChunkMode, request_id: str | None) -> None:
         self._mode = mode
         self._request_id = request_id
-        self._open: Message | None = None
-        self._chunks: dict[str, MessageChunks] = {}  # by message
+        self._open: dict[str, Message] = {}  # in the order begun
+        self._chunks: dict[str, MessageChunks] = {}  # by message, ended or not
+
+    @property
+    def open_id(self) -> str:
+        """The message that began last and has not ended; `""` for none."""
+        return next(reversed(self._open), "")
 
     def begin(self, message_id: str, run: Run | None, name: str = "") -> tuple[Event, ...]:
-        """A message begins, and the one that is open ends; `name` is the wire's, where it says so.
+        """A message begins; `name` is the wire's, where it says so.
 
         Nothing begins twice. One that ended goes on, and its text is not handed out again.
         """
-        if self._open is not None and self._open.id == message_id:
+        if message_id in self._open:
             return ()
-        before = self.end("completed")
-        self._open = Message(
+        message = Message(
             id=message_id,
             role="assistant",
             thread_id=run.thread_id if run is not None else None,
@@ -44,13 +48,13 @@ class StreamedMessages:
             run_id=run.id if run is not None else None,
             request_id=self._request_id,
         )
+        self._open[message_id] = message
         self._chunks.setdefault(message_id, MessageChunks(self._mode))
-        return (*before, MessageEvent(status="in_progress", message=self._open, name=name))
+        return (MessageEvent(status="in_progress", message=message, name=name),)
 
     def say(self, message_id: str, parts: Sequence[Content], run: Run | None) -> tuple[Event, ...]:
         """More of a message; its text is what is new in it."""
-        known = self._open is not None and self._open.id == message_id
-        before = () if known else self.begin(message_id, run)
+        before = () if message_id in self._open else self.begin(message_id, run)
         chunk = "".join([part.text.value for part in parts if part.text is not None])
         new = self._chunks[message_id].new_in(chunk)
         content = tuple(parts) if new == chunk else (Content(text=Text(value=new)),)
@@ -58,10 +62,11 @@ class StreamedMessages:
         return (*before, delta) if before else (delta,)
 
     def end(self, status: str) -> tuple[Event, ...]:
-        """The message that is open, with all its text; nothing where none is."""
-        message, self._open = self._open, None
-        if message is None:
-            return ()
+        """The messages that are open, each with all its text."""
+        ended = [self._whole(message) for message in self._open.values()]
+        self._open.clear()
+        return tuple(MessageEvent(status=status, message=message) for message in ended)
+
+    def _whole(self, message: Message) -> Message:
         text = self._chunks[message.id].text
-        content = (Content(text=Text(value=text)),) if text else ()
-        return (MessageEvent(status=status, message=replace(message, content=content)),)
+        return replace(message, content=(Content(text=Text(value=text)),) if text else ())

@@ -19,8 +19,20 @@ from aiodashassist.core.provider import Request
 from aiodashassist.errors import InvalidArgument, UnsupportedOperation
 from aiodashassist.providers.appbuilder.limits import LONGEST_PAGE, check
 
-__all__ = ("PART", "PREFIX", "RENAMED", "ROUTES", "SAMPLING", "Route", "encode", "ids_of")
+__all__ = (
+    "HOST",
+    "PART",
+    "PREFIX",
+    "RENAMED",
+    "ROUTES",
+    "SAMPLING",
+    "SHORT_LISTS",
+    "Route",
+    "encode",
+    "ids_of",
+)
 
+HOST = "https://appbuilder.baidu.com"
 PREFIX = "/v2"  # directly below the host (§1.1)
 PART = "file"  # of an upload's form; there is no other (§2.2)
 PURPOSE = "assistant"  # the SDK's and the service's default (§2.2)
@@ -95,6 +107,9 @@ NEEDS: dict[type[Operation[Any]], tuple[str, ...]] = {
 }
 
 
+SHORT_LISTS = (ops.ListMessages, ops.ListMessageFiles)
+
+
 def ids_of(kind: type[Operation[Any]]) -> tuple[str, ...]:
     """The ids that are fields of an operation."""
     return tuple(name for name in kind.__struct_fields__ if name.endswith("_id"))
@@ -117,7 +132,7 @@ def encode(operation: Operation[Any]) -> Request:
     for key, value in asked.ids.items():
         checks.identifier(key, value)
     check(asked.given)
-    if kind is ops.ListMessages and "page_size" in asked.given:
+    if kind in SHORT_LISTS and "page_size" in asked.given:
         checks.whole("page_size", asked.given["page_size"], f"[1, {LONGEST_PAGE}]")
     request = Request(
         method="POST",
@@ -157,6 +172,8 @@ def _run(operation: ops.CreateRun | ops.CreateThreadAndRun, wire: dict[str, Any]
     """A run's body: messages go into an inline thread, sampling into the chat parameters (§3.8)."""
     thread = dict(wire.pop("thread", {}))
     messages = [*(thread.get("messages") or ()), *wire.pop("additional_messages", ())]
+    if len(messages) > 1 or any(one.get("role", "user") != "user" for one in messages):
+        raise InvalidArgument("a run takes one message with it, of role user: add others before")
     if messages:
         wire["thread"] = {**thread, "messages": messages}
     elif isinstance(operation, ops.CreateThreadAndRun):

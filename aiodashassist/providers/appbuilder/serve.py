@@ -18,7 +18,7 @@ from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import EventWriter, Refusal
 from aiodashassist.providers.appbuilder import files, spelling
 from aiodashassist.providers.appbuilder.asking import read_operation
-from aiodashassist.providers.appbuilder.routes import PREFIX, ROUTES
+from aiodashassist.providers.appbuilder.routes import PART, PREFIX, ROUTES
 from aiodashassist.providers.appbuilder.writer import PING, StreamWriter, WrittenChunks
 
 __all__ = ("AppBuilderService",)
@@ -40,12 +40,6 @@ GATEWAY: dict[str, tuple[int, str, str]] = {
     "internal": (500, "InternalServerError", "An internal error occurred."),
 }
 """Kind of refusal -> status, code and message; such answers are flat (§6.1, reconstructed)."""
-SAID = {
-    "invalid": "The request is invalid.",
-    "limit": "limit must be a whole number of at least 1.",
-    "order": "order must be 'asc' or 'desc'.",
-    "empty": "A message must have content.",
-}
 INVALID = "invalid_parameter"
 NOT_FOUND = "not_found"
 
@@ -135,19 +129,17 @@ class AppBuilderService:
         if refusal.kind == "missing" and isinstance(operation, ops.RetrieveFile):
             return 200, b"null"  # what the official tests were answered with (§6.3)
         if refusal.kind == "missing":
-            return _error(NOT_FOUND, f"The {refusal.subject} does not exist.", refusal.subject)
-        return _error(INVALID, refusal.message or SAID[refusal.kind], refusal.subject)
+            gone = f"The {refusal.subject} does not exist."
+            return 200, msgspec.json.encode(_error(NOT_FOUND, gone, refusal.subject))
+        said = refusal.message or "The request is invalid."
+        return 200, msgspec.json.encode(_error(INVALID, said, refusal.subject))
 
 
-def _error(code: str, message: str, param: str) -> tuple[int, bytes]:
+def _error(code: str, message: str, param: str) -> dict[str, Any]:
     """The Assistant API's own envelope (§6.1)."""
-    error = {
-        "code": code,
-        "message": message,
-        "type": "invalid_request_error",
-        "param": param or None,
-    }
-    return 200, msgspec.json.encode({"error": error})
+    kind = "invalid_request_error"
+    said = {"code": code, "message": message, "type": kind, "param": param or None}
+    return {"error": said}
 
 
 def _listed(operation: Operation[Any], page: Page[Any]) -> dict[str, Any]:
@@ -161,7 +153,6 @@ def _listed(operation: Operation[Any], page: Page[Any]) -> dict[str, Any]:
 
 def _uploaded(result: Any) -> dict[str, Any]:
     """The file that was taken; one that was not is an error."""
-    if result.failed:
-        return {"error": {"code": result.failed[0].code, "message": result.failed[0].message,
-                          "type": "invalid_request_error", "param": "file"}}  # fmt: skip
+    for failed in result.failed:
+        return _error(failed.code, failed.message, PART)
     return files.spell_file(result.files[0], created=True)

@@ -66,6 +66,10 @@ class DashScopeProvider:
         """Only cancelling is documented as missing (§7.1)."""
         return isinstance(operation, CancelRun) and failures.says_no_such_call(error)
 
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """See `Provider.request_id`; bodies have it, too."""
+        return headers.get("x-request-id")
+
     def reader(self, headers: Mapping[str, str]) -> EventReader:
         """See `Provider.reader`: a frame says all there is to know."""
         del headers

@@ -17,6 +17,7 @@ from aiodashassist.core.decoding import (
     read_action_by,
     read_contents,
     read_function,
+    read_odd_tool,
     without_nulls,
 )
 from aiodashassist.core.files import File
@@ -28,7 +29,6 @@ from aiodashassist.core.tooling import (
     RagTool,
     Tool,
     ToolCall,
-    UserAuth,
 )
 from aiodashassist.errors import DecodeError
 
@@ -54,17 +54,10 @@ def _tool(item: Mapping[str, Any]) -> Tool:
     }
     known = kind is not PluginTool or plain.keys() <= {"type", "description", "auth"}
     try:
-        tool: Tool = msgspec.convert(plain, kind) if known else _odd_tool(item)
-    except BROKEN:
+        tool: Tool = msgspec.convert(plain, kind) if known else read_odd_tool(item)
+    except (*BROKEN, DecodeError):
         return dict(item)
     return tool
-
-
-def _odd_tool(item: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool that has more than this library knows; its token is kept out of sight all the same."""
-    if not isinstance(item.get("auth"), Mapping):
-        return dict(item)
-    return {**item, "auth": msgspec.convert(without_nulls(item["auth"]), UserAuth)}
 
 
 def read_calls(value: object) -> tuple[ToolCall, ...]:

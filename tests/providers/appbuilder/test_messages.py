@@ -1,115 +1,132 @@
-"""The messages of a stream, which end where something else begins."""
+"""The messages of a stream: each begins once, grows, and ends whole."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from aiodashassist import Content, Message, MessageDelta, MessageEvent
-from aiodashassist.core.events import Event
-from aiodashassist.core.models import ImageFile, Run, Text
-from aiodashassist.providers.appbuilder.chunks import ChunkMode
+from aiodashassist.core.events import Event, MessageDelta, MessageEvent
+from aiodashassist.core.models import Content, Message, Run, Text
 from aiodashassist.providers.appbuilder.messages import StreamedMessages
 
-RUN = Run(id="run_1", thread_id="thread_1", assistant_id="asst_1")
+RUN = Run(id="r", thread_id="t", assistant_id="a")
 
 
-def text(value: str) -> Content:
+def part(value: str) -> Content:
     """A part of a message."""
     return Content(text=Text(value=value))
 
 
-def message(message_id: str, said: str = "") -> Message:
-    """A message of the run, as the stream makes it up."""
-    return Message(
-        id=message_id,
-        role="assistant",
-        thread_id="thread_1",
-        assistant_id="asst_1",
-        run_id="run_1",
-        request_id="r",
-        content=(text(said),) if said else (),
+def made(**fields: object) -> Message:
+    """A message as it is known from a stream."""
+    known = {"id": "m", "role": "assistant", "request_id": "q", **fields}
+    return Message(**known)  # type: ignore[arg-type]
+
+
+def fresh() -> StreamedMessages:
+    """The messages of a new stream."""
+    return StreamedMessages("delta", "q")
+
+
+def test_a_message_is_of_its_run() -> None:
+    """Its ids, its role and its request are known; its name is the wire's."""
+    (begun,) = fresh().begin("m", RUN, "message_creation")
+
+    whole = made(thread_id="t", assistant_id="a", run_id="r")
+    assert begun == MessageEvent(status="in_progress", message=whole, name="message_creation")
+
+
+def test_a_message_of_no_run_is_of_none() -> None:
+    """Nothing is made up."""
+    assert fresh().begin("m", None) == (MessageEvent(status="in_progress", message=made()),)
+
+
+def test_a_message_begins_once() -> None:
+    """Whether it was told or came with its text."""
+    messages = fresh()
+
+    assert len(messages.begin("m", RUN)) == 1
+    assert messages.begin("m", RUN) == ()
+    assert len(messages.say("m", [part("x")], RUN)) == 1
+    other = fresh()
+    assert len(other.say("m", [part("x")], RUN)) == 2
+    assert other.begin("m", RUN) == ()
+
+
+def test_what_is_said_is_a_delta() -> None:
+    """With its parts as they came, and only those with text in its text."""
+    messages = fresh()
+    messages.begin("m", RUN)
+    parts = (part("a"), Content(type="other"), part("b"))
+
+    assert messages.say("m", parts, RUN) == (
+        MessageDelta(message_id="m", text="ab", content=parts, name="message"),
     )
 
 
-def delta(message_id: str, said: str) -> MessageDelta:
-    """More of a message."""
-    return MessageDelta(message_id=message_id, text=said, content=(text(said),), name="message")
+def test_what_is_known_is_not_said_again() -> None:
+    """Of a cumulative chunk only what is new is content."""
+    messages = StreamedMessages("cumulative", None)
+    messages.say("m", [part("a")], RUN)
+
+    (delta,) = messages.say("m", [part("a"), part("b")], RUN)
+    assert delta == MessageDelta(message_id="m", text="b", content=(part("b"),), name="message")
 
 
-def test_a_message_ends_where_its_step_does_with_all_its_text() -> None:
-    """The completed message equals the joined deltas, and is told once."""
-    messages = StreamedMessages("auto", "r")
+def test_an_end_has_all_the_text() -> None:
+    """And says how it is; after it there is none."""
+    messages = fresh()
+    messages.begin("m", None)
+    messages.say("m", [part("a")], None)
+    messages.say("m", [part("b")], None)
 
-    assert messages.begin("m", RUN, "message_creation") == (
-        MessageEvent(status="in_progress", message=message("m"), name="message_creation"),
-    )
-    assert messages.say("m", [text("西湖")], RUN) == (delta("m", "西湖"),)
-    assert messages.say("m", [text("很美")], RUN) == (delta("m", "很美"),)
-    assert messages.end("completed") == (
-        MessageEvent(status="completed", message=message("m", "西湖很美")),
-    )
+    whole = made(content=(part("ab"),))
+    assert messages.end("incomplete") == (MessageEvent(status="incomplete", message=whole),)
     assert messages.end("completed") == ()
 
 
-def test_a_message_that_was_not_announced_begins_with_its_text() -> None:
-    """Its beginning is made up, and has no name of the wire's; the run may not be known either."""
-    began = MessageEvent(status="in_progress", message=message("m"))
+def test_an_end_without_text_has_no_content() -> None:
+    """An empty message is completed, too."""
+    messages = fresh()
+    messages.begin("m", None)
 
-    assert StreamedMessages("delta", "r").say("m", [text("a")], RUN) == (began, delta("m", "a"))
-    unknown, _ = StreamedMessages("delta", None).say("m", [text("a")], None)
-    assert unknown == MessageEvent(status="in_progress", message=Message(id="m", role="assistant"))
-
-
-def test_a_message_ends_where_the_next_begins() -> None:
-    """One without text is complete and empty."""
-    messages = StreamedMessages("auto", "r")
-    messages.begin("m", RUN)
-
-    ended, began = messages.begin("n", RUN)
-
-    assert ended == MessageEvent(status="completed", message=message("m"))
-    assert began == MessageEvent(status="in_progress", message=message("n"))
+    assert messages.end("completed") == (MessageEvent(status="completed", message=made()),)
 
 
-def test_a_message_that_goes_on_after_another_keeps_its_text() -> None:
-    """It is complete a second time, with all its text; no text is handed out twice."""
-    messages = StreamedMessages("delta", "r")
+def test_nothing_ends_where_nothing_began() -> None:
+    """A run may say nothing."""
+    assert fresh().end("completed") == ()
+
+
+def test_a_second_message_ends_the_first() -> None:
+    """The wire does not say that it has ended (§5.4)."""
+    messages = fresh()
+    messages.say("m", [part("a")], None)
+
+    ended, begun = messages.begin("n", None)
+    assert ended == MessageEvent(status="completed", message=made(content=(part("a"),)))
+    assert isinstance(begun, MessageEvent)
+    assert (begun.status, begun.message.id) == ("in_progress", "n")
+
+
+IDS = st.sampled_from(["m", "n", "o"])
+
+
+@pytest.mark.parametrize("mode", ["auto", "delta", "cumulative"])
+@given(st.lists(st.tuples(IDS, st.text("ab", max_size=9)), max_size=12))
+def test_interleaved_messages_end_whole(mode: str, said: list[tuple[str, str]]) -> None:
+    """The last that is heard of each is all of its deltas, and none is open at the end."""
+    messages = StreamedMessages(mode, None)  # type: ignore[arg-type]
     events: list[Event] = []
-    for message_id, said in (("m", "1"), ("n", "2"), ("m", "3")):
-        events += messages.say(message_id, [text(said)], RUN)
-    events += messages.end("incomplete")
+    for message_id, value in said:
+        events += messages.say(message_id, [part(value)], None)
+    events += messages.end("completed")
 
-    assert "".join(e.text for e in events if isinstance(e, MessageDelta)) == "123"
-    assert [e for e in events if isinstance(e, MessageEvent) and e.status != "in_progress"] == [
-        MessageEvent(status="completed", message=message("m", "1")),
-        MessageEvent(status="completed", message=message("n", "2")),
-        MessageEvent(status="incomplete", message=message("m", "13")),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("mode", "chunks", "said"),
-    [
-        ("cumulative", ["a", "ab", "abc"], ["a", "b", "c"]),
-        ("auto", ["12345678", "123456789"], ["12345678", "9"]),
-        ("delta", ["12345678", "123456789"], ["12345678", "123456789"]),
-    ],
-)
-def test_a_delta_has_only_what_is_new(mode: ChunkMode, chunks: list[str], said: list[str]) -> None:
-    """Its text and its content alike, whatever the chunks repeat."""
-    messages = StreamedMessages(mode, "r")
-    messages.begin("m", RUN)
-
-    assert [messages.say("m", [text(chunk)], RUN) for chunk in chunks] == [
-        (delta("m", new),) for new in said
-    ]
-
-
-def test_parts_without_text_stay() -> None:
-    """An image is handed on; it says nothing."""
-    messages = StreamedMessages("auto", "r")
-    messages.begin("m", RUN)
-    image = Content(type="image_file", image_file=ImageFile(file_id="f"))
-
-    (event,) = messages.say("m", [text("a"), image, text("b")], RUN)
-
-    assert isinstance(event, MessageDelta)
-    assert (event.text, event.content) == ("ab", (text("a"), image, text("b")))
+    deltas: dict[str, str] = {}
+    last: dict[str, MessageEvent] = {}
+    for event in events:
+        if isinstance(event, MessageDelta):
+            deltas[event.message_id] = deltas.get(event.message_id, "") + event.text
+        elif isinstance(event, MessageEvent):
+            last[event.message.id] = event
+    assert {name: event.message.text for name, event in last.items()} == deltas
+    assert {event.status for event in last.values()} <= {"completed"}

@@ -11,6 +11,7 @@ from aiodashassist.core import operations as ops
 from aiodashassist.core.events import ErrorEvent, MessageDelta
 from aiodashassist.core.models import Assistant, Page, Thread
 from aiodashassist.core.operations import Operation
+from aiodashassist.core.params import ListParams
 from aiodashassist.core.provider import Provider, Response
 from aiodashassist.core.sse import Frame
 from aiodashassist.errors import (
@@ -33,8 +34,26 @@ STEP = ops.RetrieveStep(thread_id="t", run_id="r", step_id="s")
 
 
 def test_it_says_what_it_is() -> None:
-    """Its name, and that a run goes on in a new stream after its outputs."""
-    assert (PROVIDER.name, PROVIDER.reopens) == ("DashScope", True)
+    """Its name, and how its runs and its updates work: the wire's ways (§5, §2.1)."""
+    assert PROVIDER.name == "DashScope"
+    assert (PROVIDER.reopens, PROVIDER.blocks, PROVIDER.replaces) == (True, False, False)
+
+
+def test_its_largest_page_is_one_that_every_list_takes() -> None:
+    """As many as can be asked for, and not one more (§2)."""
+    lists: list[Operation[Any]] = []
+    for more in (0, 1):
+        page: ListParams = {"page_size": PROVIDER.largest_page + more}
+        lists = [
+            ops.ListAssistants(page=page),
+            ops.ListMessages(thread_id="t", page=page),
+            ops.ListSteps(thread_id="t", run_id="r", page=page),
+        ]
+        for operation in lists if not more else ():
+            assert PROVIDER.encode(operation).query == {"limit": str(PROVIDER.largest_page)}
+    for operation in lists:
+        with pytest.raises(InvalidArgument, match="page_size"):
+            PROVIDER.encode(operation)
 
 
 @pytest.mark.parametrize("workspace", [None, ""])
@@ -141,7 +160,7 @@ def test_only_cancelling_may_be_missing(
 
 def test_a_reader_reads_frames() -> None:
     """A stream's reader says what a frame says."""
-    read = PROVIDER.reader()
+    read = PROVIDER.reader({})
     data = b'{"id":"m","delta":{"content":[{"type":"text","text":{"value":"hi"}}]}}'
 
     (event,) = read(Frame("thread.message.delta", data))

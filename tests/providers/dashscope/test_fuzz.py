@@ -36,7 +36,7 @@ from tests.providers.dashscope.damage import (
 )
 
 PROVIDER = DashScopeProvider()
-READ = PROVIDER.reader()
+READ = PROVIDER.reader({})
 KINDS: dict[str, type[Event]] = {
     "thread.created": ThreadEvent,
     "thread.run.created": RunEvent,

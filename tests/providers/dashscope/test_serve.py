@@ -59,6 +59,18 @@ def test_it_lives_below_the_services_own_path() -> None:
     assert SERVICE.prefix == "/api/v1"
 
 
+def test_it_says_how_its_runs_are_answered() -> None:
+    """A stream ends at tool calls, a run is answered at once, and silence stays silent (§5)."""
+    assert (SERVICE.reopens, SERVICE.blocks, SERVICE.needs_user) == (True, False, False)
+    assert SERVICE.ping == b""
+
+
+@pytest.mark.parametrize("file", [None, File(id="f", filename="a.txt")])
+def test_no_answer_has_a_header_of_its_own(file: File | None) -> None:
+    """The request's id is in the body (§6.1)."""
+    assert SERVICE.headers(file, "req-1") == {}
+
+
 @pytest.mark.parametrize(
     ("header", "key"),
     [
@@ -587,7 +599,7 @@ def test_other_objects_are_answered_whole() -> None:
 
 def test_a_frame_has_no_space_after_its_colons() -> None:
     """One event line, one data line, UTF-8 as it is, a blank line: or the official SDK dies."""
-    assert SERVICE.frame(ErrorEvent(code="c", message="天气\n"), "req-1") == (
+    assert SERVICE.writer("req-1")(ErrorEvent(code="c", message="天气\n")) == (
         'event:error\ndata:{"code":"c","message":"天气\\n","request_id":"req-1"}\n\n'.encode()
     )
 
@@ -623,7 +635,7 @@ def test_every_operation_is_tried() -> None:
 
 def read_back(event: Event) -> Event:
     """An event over the wire."""
-    framed = SERVICE.frame(event, "req-1")
+    framed = SERVICE.writer("req-1")(event)
     assert framed.startswith(b"event:")
     assert framed.count(b"\n") == 3
     (frame,) = SSEParser().feed(framed)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import (
     ErrorEvent,
     Event,
@@ -409,4 +410,4 @@ def test_a_short_run_reads_back(run: Run) -> None:
 
 def plain(body: dict[str, Any]) -> Any:
     """A spelled object as it comes out of JSON."""
-    return codec.parse(msgspec.json.encode(body))
+    return parse(msgspec.json.encode(body))
