@@ -143,6 +143,8 @@ async def _write(path: Path, pieces: AsyncIterator[bytes], *, overwrite: bool) -
 def _opened(part: Path, path: Path, *, overwrite: bool) -> BinaryIO:
     """The file that is written first; refused before anything is read, where it is in vain."""
     _refuse_taken(path, overwrite)
+    if path.exists() and not path.is_file():  # a device would be gone
+        raise OSError(errno.EINVAL, "it is there already, and is no file", str(path))
     return part.open("xb")
 
 

@@ -247,11 +247,11 @@ class RunLoop:
 
     async def _attend(self, round_: Round) -> Event | None:
         """While tools run and their outputs travel; a stream that stays open is read on."""
-        told = round_.take()
-        if told is not None:
+        action = self.machine.next_action()
+        told = None if isinstance(action, Finished) else round_.take()
+        if told is not None:  # nothing comes after the run's last word
             self.snapshot.receive(told)
             return told
-        action = self.machine.next_action()
         if isinstance(action, Finished) or (action is None and round_.pending):
             self._drop_round()  # the run ended, or went on, without waiting for them
             self._undelivered = None

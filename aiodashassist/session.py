@@ -174,8 +174,23 @@ class Body:
         self._response = response
         self._unframed = unframed
         self._request_id = request_id
+        self._held = b""
         self._begun = False
         self._closed = False
+
+    @property
+    def says_so(self) -> bool:
+        """Whether it says that it is an event stream."""
+        return EVENT_STREAM in self.headers.get("content-type", "").lower()
+
+    async def begin(self) -> None:
+        """Read until it is known what it is.
+
+        Raises:
+            AssistError: it is no event stream, or broke.
+        """
+        while not self._begun:
+            self._held += await self._next()
 
     async def read(self) -> bytes:
         """The next bytes; all that arrived before the connection broke, then the error.
@@ -184,6 +199,12 @@ class Body:
             StreamInterrupted: the connection broke.
             AssistError: it is no event stream.
         """
+        if self._held:
+            held, self._held = self._held, b""
+            return held
+        return await self._next()
+
+    async def _next(self) -> bytes:
         before, broken = sys.exception(), None
         try:
             arrived = await self._response.content.readany()
@@ -203,8 +224,7 @@ class Body:
         """The first bytes that are no blanks tell whether it is an event stream."""
         begins = arrived.removeprefix(BOM).lstrip()
         self._begun = bool(begins)
-        framed = EVENT_STREAM in self.headers.get("content-type", "").lower()
-        if begins.startswith(UNFRAMED) or not (begins or arrived or framed):
+        if begins.startswith(UNFRAMED) or not (begins or arrived or self.says_so):
             raise await self._unframed(begins)
 
     def close(self) -> None:
@@ -306,16 +326,29 @@ class Session:
             late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
             async with late:
                 response = await self._send(request, clocks, told)
-            if response.status != 200:
+            if response.status != 200 or self._is_too_large(response):
                 with _closing(response):
                     raise await self._no_stream(operation, response, b"")
 
-        async def unframed(begun: bytes) -> AssistError:
-            error = await self._no_stream(operation, response, begun)
-            return self._located(error, operation, request.headers, told.request_id)
+            async def unframed(begun: bytes) -> AssistError:
+                error = await self._no_stream(operation, response, begun)
+                return self._located(error, operation, request.headers, told.request_id)
 
-        waited = asyncio.get_running_loop().time() - began
-        return Body(response, waited, unframed, told.request_id)
+            waited = asyncio.get_running_loop().time() - began
+            body = Body(response, waited, unframed, told.request_id)
+            if not body.says_so:
+                await self._begun(body)
+        return body
+
+    async def _begun(self, body: Body) -> None:
+        """Look at an answer of another type, so that an error is told before it is iterated."""
+        try:
+            read = self.config.timeouts.read
+            async with within(read, RequestTimeout, "the answer did not go on within"):
+                await body.begin()
+        except BaseException:
+            body.close()
+            raise
 
     async def fetch(self, operation: Operation[Any], take: Callable[[Arrival], Awaitable[T]]) -> T:
         """Ask for bytes, and have `take` take them as they come; what it raises is the caller's.
@@ -351,21 +384,27 @@ class Session:
     async def _arrival(
         self, operation: Operation[Any], response: aiohttp.ClientResponse
     ) -> Arrival:
-        """Bytes that are no error: what is short enough to be one is shown to the provider."""
-        headers, begun = _lower(response), b""
-        pieces = _pieces(response)
+        """Bytes that are no error; where they may be one, the provider sees the first of them."""
+        headers, status = _lower(response), response.status
+        if status != 200:
+            self._raise_error(operation, await self._read(response))
+            raise RemoteProtocolError(f"expected a file, got status {status}")
+        # What is packed on its way has another length than what is written.
+        size = None if "content-encoding" in headers else response.content_length
+        pieces, begun = _pieces(response), b""
+        if self.provider.is_file(headers):
+            return Arrival(headers=headers, size=size, pieces=pieces)
         async for piece in pieces:
             begun += piece
-            if response.status == 200 and len(begun) > LONGEST_ERROR:
-                rest = _after(begun, pieces)
-                return Arrival(headers=headers, size=response.content_length, pieces=rest)
-            if len(begun) > self.config.limits.max_response_bytes:
+            if len(begun) > LONGEST_ERROR:
                 break
-        answer = Response(status=response.status, headers=headers, body=begun)
-        self._raise_error(operation, answer)
-        if response.status != 200:
-            raise RemoteProtocolError(f"expected a file, got status {response.status}")
-        return Arrival(headers=headers, size=len(begun), pieces=_after(begun, pieces))
+        else:
+            self._raise_error(operation, Response(status=status, headers=headers, body=begun))
+        return Arrival(headers=headers, size=size, pieces=_after(begun, pieces))
+
+    def _is_too_large(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether an answer says so of itself; a stream does not know how long it will be."""
+        return (response.content_length or 0) > self.config.limits.max_response_bytes
 
     async def _no_stream(
         self, operation: Operation[Any], response: aiohttp.ClientResponse, begun: bytes
@@ -379,9 +418,10 @@ class Session:
         except AssistError as error:
             return error
         kind = response.headers.get("Content-Type") or "no type"
-        return RemoteProtocolError(
-            f"expected an event stream, got status {response.status} and {kind}"
-        )
+        told = f"status {response.status} and {kind}"
+        if response.status == 200 and EVENT_STREAM in kind.lower():
+            told = "an answer without a frame that says it is one"
+        return RemoteProtocolError(f"expected an event stream, got {told}")
 
     async def _exchange(
         self, request: Request, clocks: aiohttp.ClientTimeout, told: Telling
@@ -475,7 +515,7 @@ class Session:
         """A whole answer, bounded; one that says it is larger is not read at all."""
         limit = self.config.limits.max_response_bytes
         pieces, size, failure = [begun], len(begun), None
-        too_large = max(response.content_length or 0, size) > limit
+        too_large = self._is_too_large(response) or size > limit
         try:
             while not too_large and (piece := await response.content.readany()):
                 pieces.append(piece)

@@ -30,7 +30,7 @@ from aiodashassist.server import LocalServer
 from tests import virtual_time
 from tests.raw_server import RawServer, Received, Writer, answering, whole
 
-BYTES = bytes(range(256)) * 40
+BYTES = bytes(range(256)) * 400  # more than an error ever has
 PATIENCE = 10  # seconds; nothing here takes one
 MIB = 1 << 20
 
@@ -134,10 +134,11 @@ async def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("to", [None, 5, object(), b"a path"])
 async def test_what_cannot_be_written_to_is_refused(to: Any) -> None:
-    """Before a byte is read, and also where there is none."""
-    for served in (answer(b"", length=5), answer(b"")):
-        with pytest.raises(InvalidArgument, match="to "):
-            await downloaded(served, to)
+    """Before anything is asked for."""
+    async with RawServer(answering(answer())) as server, AppBuilder("k", server.url) as client:
+        with pytest.raises(InvalidArgument, match="to must be"):
+            await client.files.download("f", to=to)
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("to", ["a\0b", "x" * 300, "/dev/null/x"])
@@ -244,13 +245,16 @@ async def test_a_hostile_id_names_no_other_place(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
-    """Neither at a path nor in a folder; it is refused before a byte of the body is read."""
+    """At a path that is known before anything is asked for; in a folder, before all is read."""
     path = tmp_path / "notes.txt"
     path.write_bytes(b"old")
-    for to in (path, tmp_path):
+    unfinished = answering(answer(length=len(BYTES) + 1))  # whoever reads it all waits for ever
+    async with RawServer(unfinished) as server, AppBuilder("k", server.url) as client:
         with pytest.raises(InvalidArgument, match="overwrite=True"):
-            # of a body that never comes: whoever reads it waits for ever
-            await downloaded(answer(b"", length=5), to)
+            await client.files.download("f", to=path)
+        assert server.requests == []
+        with pytest.raises(InvalidArgument, match="overwrite=True"):
+            await client.files.download("f", to=tmp_path)
 
     assert path.read_bytes() == b"old"
     assert left(tmp_path) == ["notes.txt"]
@@ -457,7 +461,11 @@ async def test_progress_has_to_be_a_plain_function(tmp_path: Path) -> None:
 
 
 ERRORS: dict[str, tuple[bytes, type[AssistError]]] = {
-    "an error with 200": (whole(b'{"error":{"code":"not_found","message":"m"}}'), NotFound),
+    "an error with 200": (
+        whole(b'{"error":{"code":"not_found","message":"m","type":"t"}}'),
+        NotFound,
+    ),
+    "flat with 200": (whole(b'{"code":"not_found","message":"m","requestId":"r"}'), NotFound),
     "null": (whole(b"null"), NotFound),
     "flat": (whole(b'{"code":"Forbidden","message":"no"}', "403 Forbidden"), APIError),
     "broken": (whole(b"oh", "500 Oh", "text/plain"), APIError),
@@ -484,7 +492,8 @@ async def test_an_error_is_no_file(tmp_path: Path, served: bytes, error: type[As
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        (b'{"error":{"code":"not_found","message":"a saved log"}}', True),
+        (b'{"error":{"code":"not_found","message":"a saved log","type":"t"}}', True),
+        (b'{"error":"","rows":[]}', False),
         (b"null", True),
         (b'{"id":"x"}', False),
         (b"[1,2]", False),

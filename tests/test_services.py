@@ -234,8 +234,8 @@ async def test_a_key_that_the_service_quotes_is_not_told(
         with pytest.raises(APIError, match="bad") as of_call:
             await client.threads.retrieve("t")
         with pytest.raises(APIError, match="bad") as of_stream:
-            async with client.threads.runs.stream("t", assistant_id="a"):
-                pass
+            async with client.threads.runs.stream("t", assistant_id="a") as stream:
+                await stream.result()
 
     for caught in (of_call, of_stream):
         assert KEY not in repr(caught.value) + str(caught.value)

@@ -527,7 +527,7 @@ async def test_a_media_type_has_no_case() -> None:
 
 async def test_the_key_is_in_no_protocol_error() -> None:
     """A service that puts the key into a header or a redirect does not get it printed."""
-    kind = answering(whole(b"x", kind=KEY))
+    kind = answering(whole(b"<x>", kind=KEY))
     redirect = f"HTTP/1.1 302 Found\r\nLocation: http://u:{KEY}@h/{KEY}\r\n\r\n".encode()
     errors = [await failure(kind, RUN), await failure(answering(redirect))]
 
@@ -1213,7 +1213,9 @@ def test_causes_that_go_round_in_a_circle_are_stripped_once() -> None:
 # --- answers that are called event streams and are none ---
 
 REFUSED = b'{"code":"InvalidApiKey","message":"no","request_id":"req-9"}'
-ENVELOPE = b'{"error":{"code":"not_found","message":"There is no such thread."}}'
+ENVELOPE = (
+    b'{"error":{"code":"not_found","message":"There is no such thread.","type":"x","param":null}}'
+)
 BOM = b"\xef\xbb\xbf"
 CUTS: dict[str, list[bytes]] = {
     "whole": [REFUSED],
@@ -1262,7 +1264,7 @@ async def test_an_object_that_is_no_error_is_no_stream_either() -> None:
     error = await failure(unframed([b'{"id":"run_1","status":"queued"}'], END), RUN)
 
     assert type(error) is RemoteProtocolError
-    assert "got JSON without a frame" in error.message
+    assert "got an answer without a frame" in error.message
 
 
 async def test_json_that_is_cut_off_is_a_broken_connection() -> None:
@@ -1456,9 +1458,10 @@ async def test_bytes_whose_number_is_not_told_are_taken_all_the_same() -> None:
     [
         (bytes_of(NAMED, body=ENVELOPE, kind="application/json"), len(ENVELOPE)),
         (bytes_of(body=b'{"a":1}', kind="application/json"), 7),
+        (bytes_of(body=b'{"error":1}', kind="application/json"), 11),
         (bytes_of(body=ENVELOPE, kind="text/plain"), len(ENVELOPE)),
     ],
-    ids=["named", "no error", "no JSON"],
+    ids=["named", "no error", "an error of another kind", "no JSON"],
 )
 async def test_a_file_may_look_like_an_error(answer: Any, size: int) -> None:
     """JSON with a file's name, JSON that tells no error, and what is no JSON, are files."""
@@ -1524,17 +1527,14 @@ async def test_a_file_that_stops_is_told(timeouts: Timeouts, kind: type[AssistEr
 
 
 async def test_a_file_may_be_larger_than_an_answer_and_an_error_may_not() -> None:
-    """What is handed out piece by piece needs no limit; what is read to be looked at has one."""
+    """What is handed out piece by piece needs no limit, JSON neither; an error has one."""
     limits = Limits(max_response_bytes=1000)
-    _, data = await fetched(bytes_of(body=b"x" * 5000), limits=limits)
-    assert len(data) == 5000
+    for kind, size in (("image/png", 5000), ("application/json", 5000), ("text/json", 1 << 20)):
+        _, data = await fetched(bytes_of(body=b"x" * size, kind=kind), limits=limits)
+        assert len(data) == size
 
-    for answer in (
-        bytes_of(body=b"x" * 5000, kind="application/json"),
-        bytes_of(body=b"x" * 5000, status="500 No"),
-    ):
-        with pytest.raises(ResponseTooLarge):
-            await fetched(answer, limits=limits)
+    with pytest.raises(ResponseTooLarge):
+        await fetched(bytes_of(body=b"x" * 5000, status="500 No"), limits=limits)
 
 
 async def test_what_take_raises_is_the_callers_and_drops_the_connection() -> None:
@@ -1572,7 +1572,8 @@ async def test_what_take_raises_is_the_callers_and_drops_the_connection() -> Non
 
 async def test_the_key_is_in_no_error_of_a_file() -> None:
     """A service that quotes it does not get it printed."""
-    quoted = json.dumps({"error": {"code": "x", "message": f"no {KEY}"}}).encode()
+    told = {"code": "x", "message": f"no {KEY}", "type": "x"}
+    quoted = json.dumps({"error": told}).encode()
     with pytest.raises(BadRequest) as caught:
         await fetched(bytes_of(body=quoted, kind="application/json"))
     assert KEY not in f"{caught.value} {caught.value!r}"

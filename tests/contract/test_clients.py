@@ -22,8 +22,8 @@ async def test_a_wrong_key_is_an_authentication_error(kind: Kind) -> None:
         with pytest.raises(AuthenticationError) as of_call:
             await client.threads.create()
         with pytest.raises(AuthenticationError) as of_stream:
-            async with client.threads.runs.stream("t", assistant_id="a"):
-                pass
+            async with client.threads.runs.stream("t", assistant_id="a") as stream:
+                await stream.result()
 
     for caught in (of_call, of_stream):
         assert "a-wrong-key" not in repr(caught.value)

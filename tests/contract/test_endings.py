@@ -97,8 +97,8 @@ async def test_a_busy_thread_is_refused(client: AssistantsClient, assistant_id: 
         with pytest.raises(APIError, match="active run"):
             await client.threads.runs.create(thread_id, **params)
         with pytest.raises(APIError, match="active run"):
-            async with client.threads.runs.stream(thread_id, **params):
-                pass
+            async with client.threads.runs.stream(thread_id, **params) as other:
+                await other.result()
         await stream.cancel()
     await client.threads.messages.create(thread_id, "/say free")
     async with client.threads.runs.stream(thread_id, **params) as stream:

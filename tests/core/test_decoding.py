@@ -16,6 +16,7 @@ from aiodashassist.core.decoding import (
     read_action_by,
     read_contents,
     read_function,
+    read_odd_tool,
     without_nulls,
 )
 from aiodashassist.core.models import (
@@ -29,7 +30,7 @@ from aiodashassist.core.models import (
     Thread,
     Usage,
 )
-from aiodashassist.core.tooling import FunctionDefinition, FunctionTool
+from aiodashassist.core.tooling import FunctionDefinition, FunctionTool, UserAuth
 from aiodashassist.errors import DecodeError
 
 SAY = {"type": "text", "text": {"value": "hi"}}
@@ -170,6 +171,19 @@ FUNCTION = {"name": "f", "description": "d", "parameters": {"type": "object", "d
 def test_a_declared_function_is_read_or_kept(wire: Any, tool: Any) -> None:
     """Nulls are "not given", but those inside of a schema are its own; another shape stays."""
     assert read_function(wire) == tool
+
+
+def test_a_tool_of_unknown_shape_is_kept_without_its_token() -> None:
+    """It stays the dict it was; a token that can be told is in no repr."""
+    auth = {"type": None, "user_token": "T-123"}
+    tool = read_odd_tool({"type": "plug", "auth": auth, "more": None})
+
+    assert tool == {"type": "plug", "auth": UserAuth(user_token="T-123"), "more": None}
+    assert "T-123" not in repr(tool)
+    for plain in ({}, {"type": "plug", "limit": 1}, {"auth": None}, {"auth": "text"}):
+        assert read_odd_tool(plain) == plain
+    with pytest.raises(DecodeError, match="UserAuth"):
+        read_odd_tool({"auth": {"odd": 1}})
 
 
 @pytest.mark.parametrize(

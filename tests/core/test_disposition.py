@@ -2,12 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodashassist.core.disposition import LONGEST, attachment, parameters, safe_name
+from tests.core.scaling import growth
 
 # --- reading ---
 
@@ -35,6 +37,9 @@ from aiodashassist.core.disposition import LONGEST, attachment, parameters, safe
         ('attachment; filename="a\nb"', {"filename": "a\nb"}),
         ('attachment; filename="open', {}),
         ("attachment; filename=", {}),
+        ("attachment; filename=a b  c.txt", {"filename": "a b  c.txt"}),
+        ("attachment; filename=a b.txt ; name=n m ", {"filename": "a b.txt", "name": "n m"}),
+        ('attachment; filename=a "b"', {}),
         ("attachment; filename=a; filename=b", {"filename": "a"}),
         ("attachment; filename*=UTF-8''%E5%90%8D.txt", {"filename": "名.txt"}),
         ("attachment; filename*=utf-8'zh'a%2Fb.txt", {"filename": "a/b.txt"}),
@@ -66,6 +71,23 @@ def test_any_header_can_be_read(header: str) -> None:
     """No header is an error; there are at most two parameters of interest."""
     for text in (header, f'x; filename="{header}', f"x; filename*={header}; name={header}"):
         assert parameters(text).keys() <= {"name", "filename"}
+
+
+LONG = {
+    "blanks": lambda size: "; filename=a" + " " * size + '"',
+    "words": lambda size: "; filename=a" + "  a" * size + '"',
+    "many": lambda size: "; name=a" * size,
+    "quotes": lambda size: '; filename="' + '" ' * size + "a",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("header", LONG.values(), ids=LONG)
+def test_a_long_header_takes_linear_time(header: Callable[[int], str]) -> None:
+    """A header twice as long takes about twice the time, whatever stands in it."""
+    texts = {size: header(size) for size in (4000, 8000)}
+
+    assert growth(lambda size: parameters(texts[size]), 4000) < 3
 
 
 # --- writing ---

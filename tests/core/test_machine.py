@@ -385,6 +385,60 @@ def test_rounds_without_steps_are_told_apart_by_the_status_between() -> None:
     assert machine.rounds == 2
 
 
+def asks(round_: str, *wire_ids: str) -> RunEvent:
+    """The run waits for calls, of a round that is named."""
+    run = run_of("requires_action", *wire_ids)
+    return RunEvent(status="requires_action", run=run, round=round_)
+
+
+def test_a_named_round_is_answered_once() -> None:
+    """A wire that says which round it is asks for it as often as it likes."""
+    machine = machine_after([asks("r1", "a")])
+    machine.receive(asks("r1", "a"))
+    assert call_ids(machine) == ["a"]
+    machine.answered()
+    for status in ("requires_action", "in_progress", "queued"):
+        machine.receive(asks("r1", "a") if status == "requires_action" else moved(status))
+        machine.receive(asks("r1", "a"))
+        assert machine.next_action() is None
+
+    machine.receive(asks("r2", "b"))
+    assert call_ids(machine) == ["b"]
+    assert machine.rounds == 1
+
+
+def test_a_round_that_is_asked_for_while_another_is_answered_comes_next() -> None:
+    """In their order, each once; the ids of their calls are new in the run."""
+    machine = machine_after([asks("r1", "a"), asks("r2", "a"), asks("r3", "c")])
+    machine.receive(asks("r2", "a"))
+    seen = []
+    while machine.next_action() is not None:
+        seen.append(call_ids(machine))
+        machine.answered()
+
+    assert seen == [["a"], ["run_1:1:0"], ["c"]]
+    assert machine.rounds == 3
+
+
+@pytest.mark.parametrize("status", ["in_progress", "cancelling", "failed"])
+def test_rounds_to_come_are_forgotten_where_the_run_goes_on(status: str) -> None:
+    """A run that does not wait any more wants none of them."""
+    machine = machine_after([asks("r1", "a"), asks("r2", "b"), status])
+    assert not isinstance(machine.next_action(), CallTools)
+    if status == "in_progress":
+        machine.answered()
+        assert machine.next_action() is None
+
+
+def test_a_round_without_a_name_waits_for_no_other() -> None:
+    """Where rounds have no names, what is asked for meanwhile is the same one."""
+    machine = machine_after([waits("a"), waits("b")])
+    assert call_ids(machine) == ["a"]
+    machine.answered()
+
+    assert machine.next_action() is None
+
+
 def test_a_round_repeated_before_its_answer_is_the_same() -> None:
     """Said once more before the answer, a round keeps its calls and their ids."""
     machine = machine_after(["in_progress", stepped("step_1"), waits("a", "")])

@@ -1,15 +1,17 @@
 """AppBuilder's calls: what each sends, exactly, and what comes of the answer (appbuilder.md §2)."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from aiodashassist import (
+    APIError,
     AppBuilder,
     Assistant,
     AssistantFile,
+    BadRequest,
     Deleted,
     File,
     FileContent,
@@ -22,6 +24,7 @@ from aiodashassist import (
     NotFound,
     Page,
     Run,
+    RunEvent,
     RunStep,
     SamplingParameters,
     Thread,
@@ -31,6 +34,7 @@ from aiodashassist import (
     UserLoc,
     tool,
 )
+from aiodashassist.server import LocalServer
 from tests.raw_server import RawServer, answering, whole
 from tests.resources.pinned import pinned
 
@@ -574,3 +578,157 @@ async def test_a_declared_tool_is_read_as_it_was_sent() -> None:
     assert isinstance(declared, FunctionTool)
     assert declared.function.name == "get_time"
     assert declared.function.parameters == DECLARED["function"]["parameters"]
+
+
+# --- against the local server ---
+
+
+@pytest.fixture
+async def service(server: LocalServer) -> AsyncIterator[AppBuilder]:
+    """A client of the fresh local server."""
+    async with server.client(AppBuilder) as made:
+        yield made
+
+
+async def asked(client: AppBuilder, question: str, **options: Any) -> tuple[str, str, Run]:
+    """A run that was asked for on a new thread, as it is answered."""
+    made = await client.assistants.create(model="m", name="n")
+    thread = await client.threads.create(messages=[{"role": "user", "content": question}])
+    run = await client.threads.runs.create(thread.id, assistant_id=made.id, **options)
+    return made.id, thread.id, run
+
+
+async def test_a_run_is_answered_when_it_rests(service: AppBuilder) -> None:
+    """With its answer, which is the thread's last message (§2.5, §3.9)."""
+    _, thread_id, run = await asked(service, "/say 你好 and more")
+    (answer, _) = (await service.threads.messages.list(thread_id)).data
+
+    assert (run.object, run.status) == ("run.result", "completed")
+    assert run.final_answer is not None
+    assert run.final_answer.text == answer.text == "你好 and more"
+    assert run.final_answer.message.message_id == answer.id
+    assert run.completed_at is not None
+    assert run.log_id
+
+
+@pytest.mark.parametrize("with_run_id", [True, False])
+async def test_calls_are_answered_by_a_run_after_the_other(
+    service: AppBuilder, with_run_id: bool
+) -> None:
+    """The way without a stream: the same run, call by call, until it is complete (§5.6)."""
+    assistant_id, thread_id, run = await asked(service, '/call f {"a": 1}\n/then\n/call g')
+    for name in ("f", "g"):
+        assert (run.status, run.final_answer) == ("requires_action", None)
+        (call,) = run.tool_calls
+        assert call.name == name
+        output = ToolOutput(
+            output=name.upper(), tool_call_id=call.id, run_id=run.id if with_run_id else ""
+        )
+        before, run = (
+            run,
+            await service.threads.runs.create(
+                thread_id, assistant_id=assistant_id, tool_output=output
+            ),
+        )
+        assert (run.id, run.created_at) == (before.id, before.created_at)
+
+    assert run.status == "completed"
+    assert run.final_answer is not None
+    assert run.final_answer.text == "g -> G"
+
+
+async def test_a_run_that_waits_is_gone_on_with_in_a_stream(service: AppBuilder) -> None:
+    """`tool_output` of a stream: it begins anew with the same run, and tools serve the rest."""
+    assistant_id, thread_id, run = await asked(
+        service, '/call f\n/then\n/call get_time {"zone": "z"}'
+    )
+    output = ToolOutput(output="F", tool_call_id=run.tool_calls[0].id, run_id=run.id)
+    async with service.threads.runs.stream(
+        thread_id, assistant_id=assistant_id, tool_output=output, tools=[get_time]
+    ) as stream:
+        first = await anext(stream)
+        result = await stream.result()
+
+    assert isinstance(first, RunEvent)
+    assert (first.name, first.run.id) == ("run_begin", run.id)
+    assert result.run.id == run.id
+    assert result.text == "get_time -> z"
+
+
+async def test_an_output_for_nothing_is_refused(service: AppBuilder) -> None:
+    """Where no run waits, where the call is another one, and where the run is unknown."""
+    assistant_id, thread_id, run = await asked(service, "/call f")
+    call = run.tool_calls[0].id
+    for output in (
+        ToolOutput(output="x", tool_call_id="another", run_id=run.id),
+        ToolOutput(output="x", tool_call_id=call, run_id="another"),
+    ):
+        with pytest.raises(APIError):
+            await service.threads.runs.create(
+                thread_id, assistant_id=assistant_id, tool_output=output
+            )
+    assert (await service.threads.runs.retrieve(thread_id, run.id)).status == "requires_action"
+
+    good = ToolOutput(output="x", tool_call_id=call, run_id=run.id)
+    await service.threads.runs.create(thread_id, assistant_id=assistant_id, tool_output=good)
+    with pytest.raises(APIError, match="does not wait"):
+        await service.threads.runs.create(thread_id, assistant_id=assistant_id, tool_output=good)
+
+
+async def test_the_users_word_has_to_be_the_last(service: AppBuilder) -> None:
+    """A run after an answer needs a new message (§3.8), which can come with it."""
+    assistant_id, thread_id, _ = await asked(service, "x")
+    with pytest.raises(BadRequest, match="last message"):
+        await service.threads.runs.create(thread_id, assistant_id=assistant_id)
+    run = await service.threads.runs.create(
+        thread_id,
+        assistant_id=assistant_id,
+        additional_messages=[{"role": "user", "content": "again"}],
+    )
+
+    assert run.final_answer is not None
+    assert run.final_answer.text == "again"
+
+
+async def test_a_message_is_changed(service: AppBuilder) -> None:
+    """Its text and its files (§2.4)."""
+    thread = await service.threads.create()
+    made = await service.threads.messages.create(thread.id, "old")
+    changed = await service.threads.messages.update(
+        thread.id, made.id, content="新", file_ids=["f"]
+    )
+    read = await service.threads.messages.retrieve(thread.id, made.id)
+
+    assert (changed.text, read.text) == ("新", "新")
+    assert read.file_ids == ("f",)
+    files = (await service.threads.messages.files.list(thread.id, made.id)).data
+    assert [file.id for file in files] == ["f"]
+
+
+@pytest.mark.parametrize("sync", [None, False, True])
+async def test_a_run_that_waits_is_cancelled(service: AppBuilder, sync: bool | None) -> None:
+    """Twice is no error; a run that has ended otherwise cannot be."""
+    _, thread_id, run = await asked(service, "/call f")
+    for _ in range(2):
+        cancelled = await service.threads.runs.cancel(thread_id, run.id, sync=sync)
+        assert (cancelled.id, cancelled.status) == (run.id, "cancelled")
+    _, other, done = await asked(service, "x")
+
+    with pytest.raises(APIError, match="completed"):
+        await service.threads.runs.cancel(other, done.id)
+
+
+async def test_an_update_replaces_what_it_does_not_name(service: AppBuilder) -> None:
+    """Texts, tools and files go; name, model and metadata stay (§3.1)."""
+    made = await service.assistants.create(
+        model="m", name="n", description="d", instructions="i", thought_instructions="t",
+        tools=[get_time], metadata={"k": "v"},
+    )  # fmt: skip
+    changed = await service.assistants.update(made.id, description="other")
+    read = await service.assistants.retrieve(made.id)
+
+    for one in (changed, read):
+        assert (one.name, one.description, one.metadata) == ("n", "other", {"k": "v"})
+        assert not one.instructions
+        assert not one.thought_instructions
+        assert one.tools == ()

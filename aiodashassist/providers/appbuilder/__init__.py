@@ -86,6 +86,10 @@ class AppBuilderProvider:
         del operation, error
         return False
 
+    def is_file(self, headers: Mapping[str, str]) -> bool:
+        """See `Provider.is_file`: errors are JSON, and have no file's name (§2.2)."""
+        return not failures.may_be_error(headers)
+
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """See `Provider.request_id`; no body has it (§1.4)."""
         return failures.request_id_of(headers)

@@ -29,7 +29,7 @@ from aiodashassist.errors import (
 )
 from aiodashassist.providers.appbuilder.routes import ids_of
 
-__all__ = ("answer_error", "kind_of", "request_id_of", "stream_error")
+__all__ = ("answer_error", "kind_of", "may_be_error", "request_id_of", "stream_error")
 
 REQUEST_ID = "x-appbuilder-request-id"  # (§1.4)
 FILES = (ReadFile, DownloadFile)
@@ -73,7 +73,7 @@ def answer_error(operation: Operation[Any], response: Response) -> APIError | No
     """The error that an answer is; None for a good one, and for one that cannot be read."""
     good = 200 <= response.status < 300
     is_file = isinstance(operation, FILES)
-    if good and is_file and not _may_tell(response):
+    if good and is_file and not may_be_error(response.headers):
         return None
     body = _body(response)
     if good and body is None:
@@ -105,12 +105,11 @@ def stream_error(event: ErrorEvent) -> APIError:
     )
 
 
-def _may_tell(response: Response) -> bool:
-    """Whether an answer to a request for a file may be an error all the same (§2.2).
+def may_be_error(headers: Mapping[str, str]) -> bool:
+    """Whether a good answer to a request for a file may be an error all the same (§2.2).
 
     Only JSON can be, and not where it is named as a file.
     """
-    headers = response.headers
     return "json" in headers.get("content-type", "") and "content-disposition" not in headers
 
 
@@ -143,6 +142,8 @@ def _told(body: object, status: int | None, *, whole: bool) -> Told | None:
     if not isinstance(body, Mapping):
         return None
     inner = body.get("error")
+    if whole and not isinstance(inner, Mapping | None):
+        return None
     if inner and not isinstance(inner, Mapping):
         inner = {"message": str(inner)}
     if not inner:
@@ -150,7 +151,7 @@ def _told(body: object, status: int | None, *, whole: bool) -> Told | None:
         if not flat or (status is None and (body.get("id") or body.get("data") is not None)):
             return None
         inner = body
-    if whole and not (inner.keys() >= {"code", "message"} and {"type", "requestId"} & inner.keys()):
+    if whole and not (inner.get("message") and (inner is not body or body.get("requestId"))):
         return None
     texts = {name: str(inner.get(name) or "") for name in ("code", "type")}
     return Told(

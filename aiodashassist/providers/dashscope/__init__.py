@@ -66,6 +66,11 @@ class DashScopeProvider:
         """Only cancelling is documented as missing (§7.1)."""
         return isinstance(operation, CancelRun) and failures.says_no_such_call(error)
 
+    def is_file(self, headers: Mapping[str, str]) -> bool:
+        """Never asked: there are no downloads."""
+        del headers
+        return True
+
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """See `Provider.request_id`; bodies have it, too."""
         return headers.get("x-request-id")

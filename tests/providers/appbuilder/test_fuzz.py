@@ -20,7 +20,13 @@ from aiodashassist.core.events import (
 from aiodashassist.core.files import FileContent
 from aiodashassist.core.machine import RunMachine
 from aiodashassist.core.models import Page
-from aiodashassist.core.operations import DownloadFile, ListFiles, ListOperation, Operation, ReadFile
+from aiodashassist.core.operations import (
+    DownloadFile,
+    ListFiles,
+    ListOperation,
+    Operation,
+    ReadFile,
+)
 from aiodashassist.core.provider import Response
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.sse import Frame, SSEParser

@@ -181,9 +181,7 @@ CALLS: dict[str, tuple[Operation[Any], str, bytes]] = {
 
 
 @pytest.mark.parametrize(("operation", "path", "body"), CALLS.values(), ids=CALLS)
-def test_each_call_has_its_path_and_body(
-    operation: Operation[Any], path: str, body: bytes
-) -> None:
+def test_each_call_has_its_path_and_body(operation: Operation[Any], path: str, body: bytes) -> None:
     """A POST with exactly these bytes; ids are in the body (§2)."""
     request = routes.encode(operation)
 
@@ -241,9 +239,7 @@ def test_a_run_has_every_field_of_the_wire() -> None:
             thought_parameters=SamplingParameters(penalty_score=1.5)
         ),
     }  # fmt: skip
-    body = body_of(
-        run(override_tools=[TOOL], additional_messages=[{"content": "more"}], **given)
-    )
+    body = body_of(run(override_tools=[TOOL], additional_messages=[{"content": "more"}], **given))
 
     assert body == {
         "thread_id": "t", "assistant_id": "a", "stream": False, **given,
@@ -463,9 +459,7 @@ ABSENT: Any = {"model": "m", "name": None, "assistant_id": None, "content": None
         (ops.CreateFiles(files=None), "files"),  # type: ignore[arg-type]
     ],
 )
-def test_what_a_call_cannot_do_without_is_asked_for(
-    operation: Operation[Any], needed: str
-) -> None:
+def test_what_a_call_cannot_do_without_is_asked_for(operation: Operation[Any], needed: str) -> None:
     """By name; None is not given."""
     with pytest.raises(InvalidArgument, match=f"{type(operation).__name__} needs {needed}"):
         routes.encode(operation)

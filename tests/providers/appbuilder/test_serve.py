@@ -403,9 +403,7 @@ def test_any_request_is_an_operation_or_a_refusal(examples: int) -> None:
         FORMS,
     )
     @settings(max_examples=examples, deadline=None, database=None)
-    def check(
-        method: str, path: str, query: dict[str, str], body: bytes, form: Form
-    ) -> None:
+    def check(method: str, path: str, query: dict[str, str], body: bytes, form: Form) -> None:
         content = form if SERVICE.takes_form(method, path) else body
         try:
             operation = SERVICE.parse(method, path, query, content)

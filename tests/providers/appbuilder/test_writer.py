@@ -76,11 +76,14 @@ def test_an_event_is_two_lines_and_a_blank_one() -> None:
     """A space after each colon, UTF-8 as it is, and no line break inside (§5.2)."""
     writer = StreamWriter("delta", "req-1")
 
-    assert writer.write(MessageDelta(message_id="m", text="天\n")) == (
-        'event: message\ndata: {"status":"completed","is_end":0,"message_id":"m",'
-        '"message_index":"","content":[{"type":"text","text":{"value":"天\\n","annotations":[]}}],'
-        '"send_id":1}\n\n'
-    ).encode()
+    assert (
+        writer.write(MessageDelta(message_id="m", text="天\n"))
+        == (
+            'event: message\ndata: {"status":"completed","is_end":0,"message_id":"m",'
+            '"message_index":"","content":[{"type":"text","text":{"value":"天\\n","annotations":[]}}],'
+            '"send_id":1}\n\n'
+        ).encode()
+    )
 
 
 def test_a_ping_has_no_data() -> None:
@@ -170,7 +173,10 @@ def test_a_run_that_fails_tells_why_twice() -> None:
     ((_, fine),) = written(RunEvent(status="completed", run=Run(id="r", status="completed")))
 
     why = {"type": "c", "message": "m"}
-    assert (body["details"]["error_info"], body["details"]["run_object"]["last_error"]) == (why, why)
+    assert (body["details"]["error_info"], body["details"]["run_object"]["last_error"]) == (
+        why,
+        why,
+    )
     assert "error_info" not in fine["details"]
 
 
@@ -278,7 +284,7 @@ def test_errors_and_other_events_are_told(event: Event, name: str, body: Any) ->
 
 # --- there and back ---
 
-PIECES = st.text("ab你好 \n\"", min_size=1, max_size=12)
+PIECES = st.text('ab你好 \n"', min_size=1, max_size=12)
 SAYS = st.lists(PIECES.map(Say), max_size=4)
 PLUGINS = st.builds(UsePlugin, type=st.just("search"), arguments=st.just("{}"), output=st.just("o"))
 FUNCTIONS = st.builds(FunctionCall, name=st.sampled_from(["f", "g"]), arguments=st.just('{"x":1}'))

@@ -133,7 +133,11 @@ run_fields: dict[str, Any] = {
     "last_error": st.none() | last_errors,
 }
 run_results = st.builds(
-    Run, **run_fields, started_at=times, final_answer=st.none() | answers, object=st.just("run.result")
+    Run,
+    **run_fields,
+    started_at=times,
+    final_answer=st.none() | answers,
+    object=st.just("run.result"),
 ).map(lambda run: replace(run, log_id=run.id))
 runs = st.builds(
     Run,
@@ -319,7 +323,8 @@ OPERATIONS: dict[type[Operation[Any]], st.SearchStrategy[Any]] = {
         ops.CreateRun,
         **thread,
         params=st.fixed_dictionaries(
-            asst, optional={**run_params, "additional_messages": one_message, "tool_output": outputs}
+            asst,
+            optional={**run_params, "additional_messages": one_message, "tool_output": outputs},
         ),
         stream=st.booleans(),
     ),

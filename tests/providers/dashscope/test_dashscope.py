@@ -158,6 +158,17 @@ def test_only_cancelling_may_be_missing(
     assert PROVIDER.unsupported(operation, error) is unsupported
 
 
+@pytest.mark.parametrize("told", [{"x-request-id": "r"}, {}])
+def test_a_request_s_id_may_be_in_a_header(told: dict[str, str]) -> None:
+    """It is in the bodies, too, but not in each of them (§6.1)."""
+    assert PROVIDER.request_id({"content-type": "x", **told}) == told.get("x-request-id")
+
+
+def test_there_are_no_files_to_be_told_from_errors() -> None:
+    """No call gives a file's bytes: whatever comes is taken for what it says (§2.5)."""
+    assert PROVIDER.is_file({"content-type": "application/json"})
+
+
 def test_a_reader_reads_frames() -> None:
     """A stream's reader says what a frame says."""
     read = PROVIDER.reader({})
