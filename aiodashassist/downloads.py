@@ -3,8 +3,9 @@
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -56,6 +57,8 @@ async def check_destination(to: Destination, *, overwrite: bool, progress: Progr
                 f"to must be a path, a directory or a writable, not {type(to).__name__}"
             )
         return
+    if not os.fspath(to):
+        raise InvalidArgument("to must not be empty")
     with _translated():
         await anyio.to_thread.run_sync(_refuse_taken, Path(os.fsdecode(to)), overwrite)
 
@@ -127,16 +130,17 @@ async def _write(path: Path, pieces: AsyncIterator[bytes], *, overwrite: bool) -
     with _translated():
         opened = _opened(part, path, overwrite=overwrite)
     try:
-        with opened:
-            file = anyio.wrap_file(opened)
-            async for piece in pieces:
-                with _translated():
-                    await file.write(piece)
+        file = anyio.wrap_file(opened)
+        async for piece in pieces:
+            with _translated():
+                await file.write(piece)
         with _translated():
-            if not overwrite:
-                path.open("xb").close()  # fails where there is one by now
-            part.replace(path)
+            await file.flush()
+            opened.close()
+            _put(part, path, overwrite=overwrite)
     finally:
+        with suppress(OSError):  # of what could not be flushed, and is given up
+            opened.close()
         part.unlink(missing_ok=True)
 
 
@@ -146,6 +150,15 @@ def _opened(part: Path, path: Path, *, overwrite: bool) -> BinaryIO:
     if path.exists() and not path.is_file():  # a device would be gone
         raise OSError(errno.EINVAL, "it is there already, and is no file", str(path))
     return part.open("xb")
+
+
+def _put(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Put what was written in its place, with the mode of what it replaces."""
+    if not overwrite:
+        path.open("xb").close()  # fails where there is one by now
+    elif path.exists():
+        shutil.copymode(path, part)
+    part.replace(path)
 
 
 async def _into(writable: Writable, pieces: AsyncIterator[bytes]) -> None:

@@ -4,11 +4,18 @@ from collections import deque
 from typing import Protocol
 
 from aiodashassist.clocks import SilenceClock
+from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import Event
 from aiodashassist.core.provider import EventReader
 from aiodashassist.core.settings import Limits, Timeouts
 from aiodashassist.core.sse import Frame, SSEParser
-from aiodashassist.errors import AssistError, FirstEventTimeout, IdleTimeout, TransportError
+from aiodashassist.errors import (
+    AssistError,
+    DecodeError,
+    FirstEventTimeout,
+    IdleTimeout,
+    TransportError,
+)
 from aiodashassist.session import Body
 
 __all__ = ("EventFeed", "Feed")
@@ -74,7 +81,8 @@ class EventFeed:
                 if self._events:
                     self._heard()
             elif self._ended:
-                return None
+                if not self._take_rest():
+                    return None
             else:
                 chunk = await self._read()
                 self._ended = not chunk
@@ -92,6 +100,18 @@ class EventFeed:
             self._clock.waited()
         elif self._blocked:
             self._clock.waiting()
+
+    def _take_rest(self) -> bool:
+        """Whether the end left an event without its blank line; one that broke off is none."""
+        frame = self._parser.rest()
+        if frame is None:
+            return False
+        try:
+            parse(frame.data)
+            self._events.extend(self._read_frame(frame))
+        except DecodeError:
+            return False
+        return bool(self._events)
 
     async def _read(self) -> bytes:
         self._blocked = True

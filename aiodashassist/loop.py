@@ -252,7 +252,8 @@ class RunLoop:
         if told is not None:  # nothing comes after the run's last word
             self.snapshot.receive(told)
             return told
-        if isinstance(action, Finished) or (action is None and round_.pending):
+        went_on = action is None and (round_.pending or self._posting is None)
+        if isinstance(action, Finished) or went_on:
             self._drop_round()  # the run ended, or went on, without waiting for them
             self._undelivered = None
             if self._feed is not None:

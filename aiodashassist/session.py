@@ -11,9 +11,10 @@ from contextlib import aclosing, contextmanager, suppress
 from copy import copy
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
+from msgspec.structs import replace
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -26,6 +27,7 @@ from aiodashassist.duties import Duties
 from aiodashassist.errors import (
     AssistError,
     ConnectError,
+    DecodeError,
     FirstEventTimeout,
     LocalProtocolError,
     RemoteProtocolError,
@@ -49,7 +51,8 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 USER_AGENT = "aiodashassist"
 EVENT_STREAM = "text/event-stream"
 BOM = b"\xef\xbb\xbf"
-UNFRAMED = (b"{", b"[", b'"', b"<", b"null")  # JSON and HTML begin so; no field of a frame does
+NULL = b"null"
+UNFRAMED = (b"{", b"[", b'"', b"<", NULL)  # JSON and HTML begin so; no field of a frame does
 LARGE = 1 << 20  # bytes
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
@@ -190,7 +193,13 @@ class Body:
             AssistError: it is no event stream, or broke.
         """
         while not self._begun:
-            self._held += await self._next()
+            arrived = await self._next()
+            self._held += arrived
+            begins = self._held.removeprefix(BOM).lstrip()
+            if begins.startswith(UNFRAMED) or not (begins or arrived or self.says_so):
+                raise await self._unframed(begins)
+            undecided = BOM.startswith(self._held) or NULL.startswith(begins)
+            self._begun = not (arrived and undecided)
 
     async def read(self) -> bytes:
         """The next bytes; all that arrived before the connection broke, then the error.
@@ -199,6 +208,8 @@ class Body:
             StreamInterrupted: the connection broke.
             AssistError: it is no event stream.
         """
+        if not self._begun:
+            await self.begin()
         if self._held:
             held, self._held = self._held, b""
             return held
@@ -216,16 +227,7 @@ class Body:
             _bare(broken, before)
         if broken is not None and not arrived:
             raise broken
-        if not self._begun:
-            await self._look_at(arrived)
         return arrived
-
-    async def _look_at(self, arrived: bytes) -> None:
-        """The first bytes that are no blanks tell whether it is an event stream."""
-        begins = arrived.removeprefix(BOM).lstrip()
-        self._begun = bool(begins)
-        if begins.startswith(UNFRAMED) or not (begins or arrived or self.says_so):
-            raise await self._unframed(begins)
 
     def close(self) -> None:
         """Drop the connection, or give it back where the answer was read to its end."""
@@ -309,7 +311,11 @@ class Session:
             async with within(timeouts.total, TotalTimeout, "the call took longer than"):
                 response = await self._exchange(request, clocks, told)
             self._raise_error(operation, response)
-            result = self.provider.decode(operation, response)
+            try:
+                result = self.provider.decode(operation, response)
+            except DecodeError:  # it shows how the answer begins
+                self.provider.decode(operation, self._without_key(response))
+                raise
             told.request_id = getattr(result, "request_id", None) or told.request_id
             return result
 
@@ -534,7 +540,7 @@ class Session:
         return Response(status=response.status, headers=_lower(response), body=b"".join(pieces))
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
-        error = self.provider.error(operation, response)
+        error = self.provider.error(operation, self._without_key(response))
         if error is None:
             return
         if self.provider.unsupported(operation, error):
@@ -548,15 +554,27 @@ class Session:
 
         Also the one that stands in a header of the user's own.
         """
+        for secret in self._secrets(headers):
+            error.forget(secret)
+
+    def _secrets(self, headers: Mapping[str, str] = NO_HEADERS) -> list[str]:
+        """The keys, as they are and as JSON and URLs may have them."""
         given = (*self.config.headers.items(), *headers.items())
         own = [
             value.rpartition(" ")[2]
             for name, value in given
             if isinstance(value, str) and str(name).lower() == KEYED
         ]
-        for secret in (self.config.key, *own):
-            if len(secret) >= SECRET:
-                error.forget(secret)
+        keys = [key for key in (self.config.key, *own) if len(key) >= SECRET]
+        spelled = [(key, key.replace("/", "\\/"), quote(key, safe="")) for key in keys]
+        return [form for forms in spelled for form in dict.fromkeys(forms)]
+
+    def _without_key(self, response: Response) -> Response:
+        """An answer that may be shown: errors quote the beginning of it, and may cut a key."""
+        body = response.body
+        for secret in self._secrets():
+            body = body.replace(secret.encode(), b"***")
+        return response if body is response.body else replace(response, body=body)
 
     def _located(
         self,

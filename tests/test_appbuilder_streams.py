@@ -272,6 +272,20 @@ async def test_what_is_unknown_breaks_nothing() -> None:
     assert events[-1].status == "completed"
 
 
+@pytest.mark.parametrize(
+    ("status_", "ended"), [("completed", "completed"), ("failed", "incomplete")]
+)
+async def test_a_message_ends_before_its_run(status_: str, ended: str) -> None:
+    """Also where no step's end stands between: the wire never says that it is whole (§5.3)."""
+    body = HALF + said("。") + run_at("run_end", status_)
+    *_, message, run = await read_all(answering(whole(body, kind=KIND)))
+
+    assert isinstance(message, MessageEvent)
+    assert (message.name, message.status, message.message.text) == ("", ended, "半句话。")
+    assert isinstance(run, RunEvent)
+    assert run.status == status_
+
+
 async def test_an_event_of_another_run_is_refused() -> None:
     """The stream is of one run."""
     other = status("run_end", "completed", run_object={**RUN, "id": "run_2"})

@@ -11,7 +11,7 @@ __all__ = ("attachment", "parameters", "safe_name")
 PARAMETER = re.compile(
     r"""; \s* (?P<key> name | filename\*? ) \s* = \s*
     (?: "(?P<quoted> .*? ) (?: (?<!\\)" (?= \s* (?: ; | \Z )) | " (?= \s* \Z ))
-    | (?P<bare> [^\s";] [^";]*? (?= \s* (?: ; | \Z )) ) )""",
+    | (?P<bare> [^\s";]+ (?: \s+ [^\s";]+ )* (?= \s* (?: ; | \Z )) ) )""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 # What a file system, or a terminal that prints the name, takes for something else.

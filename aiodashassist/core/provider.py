@@ -47,6 +47,9 @@ class Response(Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
+    def __repr__(self) -> str:
+        return f"Response(status={self.status}, {len(self.body)} bytes)"
+
 
 class Provider(Protocol):
     """One API as a client sees it.

@@ -84,6 +84,17 @@ class SSEParser:
             raise self._overflow
         return frames
 
+    def rest(self) -> Frame | None:
+        """The event that the stream's end left without its blank line.
+
+        The standard drops it; a wire that ends its streams by closing them may mean it.
+        """
+        line = b"".join(self._pieces)
+        self._pieces.clear()
+        if line and self._overflow is None:
+            self._line(line)
+        return self._dispatch() if self._overflow is None else None
+
     def _split(self, buffer: bytes) -> list[Frame]:
         frames: list[Frame] = []
         position, end = 0, len(buffer)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import anyio
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
@@ -28,6 +29,7 @@ __all__ = ("make_app",)
 
 logger = logging.getLogger(__name__)
 
+PIECE = 256 * 1024  # bytes read at a time
 MAX_BODY = 16 * 1024 * 1024  # bytes; the gateway's limit (dashscope.md §1.5)
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream;charset=UTF-8"
@@ -57,7 +59,7 @@ def make_app(
     for service in services:
         handler = _Handler(desk, disk, service, api_key, ping_after)
         for prefix in (service.prefix, "/" + service.prefix):
-            app.router.add_route("*", prefix + r"{path:/(?s:.*)}", handler.answer)
+            app.router.add_route("*", prefix + r"{path:(?:/(?s:.*))?}", handler.answer)
     return app
 
 
@@ -84,7 +86,10 @@ class _Handler:
             needs_user = self._service.needs_user
             result = self._desk.execute(workspace, operation, needs_user=needs_user)
         except Refusal as refusal:
-            return self._refused(refusal, request_id, operation)
+            response = self._refused(refusal, request_id, operation)
+            if request.content.exception() is not None:
+                response.force_close()  # what comes after a broken body cannot be read
+            return response
         except ConnectionError:
             logger.debug("the client of request %s left", request_id)
             return web.Response(status=400)  # which nobody reads
@@ -92,8 +97,7 @@ class _Handler:
             logger.exception("request %s failed", request_id)
             return self._refused(Refusal("internal"), request_id)
         if isinstance(result, Kept):
-            headers = self._service.headers(result.file, request_id)
-            return web.FileResponse(result.path, headers=headers)
+            return await self._send(request, result, request_id)
         if isinstance(result, Started):
             if result.stream:
                 return await self._stream(request, result, request_id)
@@ -141,6 +145,25 @@ class _Handler:
         status, body = self._service.refuse(refusal, request_id, operation)
         headers = self._service.headers(None, request_id)
         return web.Response(status=status, body=body, content_type=JSON, headers=headers)
+
+    async def _send(self, request: web.Request, kept: Kept, request_id: str) -> web.StreamResponse:
+        """A file's bytes; all of them, whatever the headers of the request say of ranges."""
+        response = web.StreamResponse(headers=self._service.headers(kept.file, request_id))
+        response.content_length = kept.file.bytes
+        try:
+            file = await anyio.open_file(kept.path, "rb")
+        except OSError:  # whatever cleans up temporary folders
+            logger.exception("request %s: the bytes of file %s are gone", request_id, kept.file.id)
+            return self._refused(Refusal("internal"), request_id)
+        async with file:
+            try:
+                await response.prepare(request)
+                while piece := await file.read(PIECE):
+                    await response.write(piece)
+                await response.write_eof()
+            except ConnectionError:
+                logger.debug("the client of request %s left", request_id)
+        return response
 
     async def _stream(
         self, request: web.Request, started: Started, request_id: str

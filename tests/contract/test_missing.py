@@ -186,7 +186,9 @@ async def test_a_parameter_is_sent_or_has_no_place(
 
 
 @pytest.mark.parametrize(
-    "tool", [PluginTool("calculator"), RagTool(prompt_ra={"pipeline_id": "x"})], ids=lambda t: t.type
+    "tool",
+    [PluginTool("calculator"), RagTool(prompt_ra={"pipeline_id": "x"})],
+    ids=lambda t: t.type,
 )
 async def test_a_kind_of_tool_is_sent_or_has_no_place(
     client: AssistantsClient, told: list[CallInfo], tool: Any

@@ -342,10 +342,42 @@ async def test_an_output_that_fits_no_run_is_refused(
     for run in (one, two):
         read = await runs.retrieve(run.thread_id or "", run.id)
         assert read.status == "requires_action"
+    other = await builder.assistants.create(model="m", name="other")
+    with pytest.raises(BadRequest, match="another assistant's"):
+        await runs.create(
+            one.thread_id or "",
+            assistant_id=other.id,
+            tool_output=ToolOutput(output="1", tool_call_id=call_id),
+        )
     done = await runs.create(idle.id, assistant_id=assistant_id)
     output = ToolOutput(output="1", tool_call_id="c", run_id=done.id)
     with pytest.raises(BadRequest, match="it is completed"):
         await runs.create(idle.id, assistant_id=assistant_id, tool_output=output)
+
+
+async def test_outputs_for_another_run_are_refused(builder: AppBuilder, assistant_id: str) -> None:
+    """Where outputs say which run they are for, it is the one that is asked; it still waits."""
+    run = await waiting(builder, assistant_id, "/call a")
+    submit = builder.threads.runs.submit_tool_outputs
+    thread_id, call_id = run.thread_id or "", run.tool_calls[0].id
+    wrong = ToolOutput(output="1", tool_call_id=call_id, run_id="run_other")
+    with pytest.raises(BadRequest, match="another run"):
+        await submit(thread_id, run.id, tool_outputs=[wrong])
+    right = ToolOutput(output="1", tool_call_id=call_id, run_id=run.id)
+    answered = await submit(thread_id, run.id, tool_outputs=[right])
+
+    assert answered.status == "in_progress"
+
+
+async def test_a_busy_thread_is_told_before_its_last_message(
+    client: DashScope, builder: AppBuilder, assistant_id: str
+) -> None:
+    """While a run is under way its own message may be the last; that is not what is wrong."""
+    run = await waiting(builder, assistant_id, "/say first\n/call a")
+    last = (await client.threads.messages.list(run.thread_id or "")).data[0]
+    assert last.role == "assistant"
+    with pytest.raises(BadRequest, match=f"active run: {run.id}"):
+        await builder.threads.runs.create(run.thread_id or "", assistant_id=assistant_id)
 
 
 async def test_a_message_is_given_other_words_and_files(builder: AppBuilder) -> None:

@@ -2,10 +2,11 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aiodashassist import DashScope
+from aiodashassist import AppBuilder, DashScope
 from aiodashassist.server import LocalServer
 
 
@@ -72,3 +73,33 @@ async def test_its_files_are_gone_when_it_is_closed(
 def below(folder: Path) -> list[Path]:
     """Files and folders."""
     return list(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"message_chunks": "auto"}, "message_chunks must be"),
+        ({"message_chunks": None}, "message_chunks must be"),
+        ({"ping_after": 0}, "ping_after must be"),
+        ({"ping_after": -1}, "ping_after must be"),
+        ({"ping_after": float("nan")}, "ping_after must be"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options: Any, words: str) -> None:
+    """A slip of the pen is told when the server is made."""
+    with pytest.raises(ValueError, match=words):
+        LocalServer(**options)
+
+
+async def test_one_server_speaks_to_clients_of_each_service() -> None:
+    """Each has its own base URL; AppBuilder's is the host itself."""
+    async with LocalServer() as server:
+        assert server.appbuilder_url == server.url
+        async with (
+            server.client(DashScope) as one,
+            server.client(AppBuilder) as other,
+            AppBuilder("local", server.appbuilder_url + "/") as third,
+        ):
+            made = await one.assistants.create(model="m", name="n")
+            for client in (other, third):
+                assert (await client.assistants.retrieve(made.id)).name == "n"

@@ -87,7 +87,7 @@ class AppBuilderProvider:
         return False
 
     def is_file(self, headers: Mapping[str, str]) -> bool:
-        """See `Provider.is_file`: errors are JSON, and have no file's name (§2.2)."""
+        """See `Provider.is_file`: an error has no file's name (§2.2)."""
         return not failures.may_be_error(headers)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:

@@ -56,7 +56,10 @@ def read_operation(kinds: Sequence[type[Operation[Any]]], body: bytes) -> Operat
         kind = kinds[0] if "thread_id" in given else kinds[-1]
         return _operation(kind, given)
     except InvalidArgument as error:
-        raise Refusal("invalid", error.message) from error
+        said = error.message
+        for ours, wire in RENAMED.items():
+            said = said.replace(ours, wire)  # whoever asked knows the wire's words
+        raise Refusal("invalid", said) from error
     except (DecodeError, msgspec.ValidationError, RecursionError) as error:
         raise Refusal("invalid", f"The request body is invalid: {error}") from error
 
@@ -120,6 +123,8 @@ def _run(kind: type[Operation[Any]], given: dict[str, Any]) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {"stream": _typed("stream", given.pop("stream", False), bool)}
     thread = given.pop("thread", None)
+    if "tool_output" in given and kind is ops.CreateThreadAndRun:
+        raise InvalidArgument("tool_output goes on with a run, and needs its thread_id")
     if thread is None and kind is ops.CreateThreadAndRun:
         raise InvalidArgument("thread is required where there is no thread_id")
     if thread is None:

@@ -23,6 +23,7 @@ from aiodashassist.core.decoding import (
 from aiodashassist.core.files import AssistantFile, File, MessageFile
 from aiodashassist.core.models import (
     Assistant,
+    Deleted,
     LastError,
     Message,
     Model,
@@ -57,8 +58,11 @@ def read_error(value: object) -> LastError | None:
     """Why something failed; a bare text is its message, an empty one is none (§3.10)."""
     if isinstance(value, str):
         return LastError(message=value) if value else None
-    given = {key: item for key, item in without_nulls(value).items() if item != ""}
-    return converted(given, LastError) if given else None
+    plain = without_nulls(value)
+    given = {
+        key: str(plain[key]) for key in ("code", "type", "message") if plain.get(key, "") != ""
+    }
+    return LastError(**given) if given else None
 
 
 def _is_function(item: Mapping[str, Any]) -> bool:
@@ -104,7 +108,7 @@ def _timed(kind: type[Model], data: object) -> object:
         made = int(made)
     if isinstance(made, bool) or not isinstance(made, int | float) or made in NO_TIMES:
         return data
-    return {**data, "create_at": int(made * 1000) if made < SECONDS else made}
+    return {**data, "create_at": int(made * 1000) if 0 < made < SECONDS else made}
 
 
 def _finished(obj: M) -> M:
@@ -149,6 +153,8 @@ NESTED: dict[str, Callable[[Any], Any]] = {
 
 class _Reader(ObjectReader):
     def model(self, kind: type[M], data: object) -> M:
+        if kind is Deleted and isinstance(data, Mapping):
+            data = {**data, "deleted": bool(data.get("deleted"))}  # the SDK's default is no
         return _finished(super().model(kind, _timed(kind, data)))
 
 

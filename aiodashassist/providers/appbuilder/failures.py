@@ -108,14 +108,15 @@ def stream_error(event: ErrorEvent) -> APIError:
 def may_be_error(headers: Mapping[str, str]) -> bool:
     """Whether a good answer to a request for a file may be an error all the same (§2.2).
 
-    Only JSON can be, and not where it is named as a file.
+    Not where it is named as one.
     """
-    return "json" in headers.get("content-type", "") and "content-disposition" not in headers
+    return "content-disposition" not in headers
 
 
 def _nothing(operation: Operation[Any], response: Response) -> APIError | None:
     """`null`: what a query for an unknown file is answered with (§6.3); no wrong id, no error."""
-    if not ids_of(type(operation)):
+    is_json = "json" in response.headers.get("content-type", "").lower()
+    if not ids_of(type(operation)) or (isinstance(operation, FILES) and not is_json):
         return None
     return NotFound(
         "the service answered with nothing: there is no such object",

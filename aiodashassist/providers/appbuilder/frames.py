@@ -96,7 +96,7 @@ class StreamReader:
         name, body = frame.event, _body(frame)
         if not isinstance(body, Mapping):
             return (UnknownEvent(name=name, data=body),)
-        if body.get("error") or name == "error":
+        if body.get("error") or name == "error" or _is_flat_error(body):
             return (self._error(name, body),)
         if name == "status" or body.get("event_type") or body.get("details"):
             return self._status(body)
@@ -143,14 +143,19 @@ class StreamReader:
     def _run_moves(self, name: str, body: Body, details: Body) -> Sequence[Event]:
         """A run begins, is about to be cancelled, or has ended; its messages end before it."""
         run = self._known_run(body, details)
-        status = str(body.get("status") or run.status or STATUSES.get(name, "queued"))
+        told = details.get("run_object") or {}
+        ended = "failed" if details.get("error_info") else STATUSES.get(name, run.status)
+        status = str(body.get("status") or told.get("status") or ended or "queued")
         if status == "requires_action" and run.required_action is not None:
             self._run = run
             calls = run.required_action.submit_tool_outputs.tool_calls
             return (self._requires(name, self._rounds.ask(calls)),)
         self._run = run = replace(run, status=status, required_action=None)
-        ended = "completed" if status == "completed" else "incomplete"
-        before = self._messages.end(ended) if status in TERMINAL else ()
+        if status not in TERMINAL:
+            return (RunEvent(status=status, run=run, name=name),)
+        if run.last_error is None and status in ("failed", "expired"):
+            self._run = run = replace(run, last_error=self._reason)
+        before = self._messages.end("completed" if status == "completed" else "incomplete")
         return (*before, RunEvent(status=status, run=run, name=name))
 
     def _known_run(self, body: Body, details: Body) -> Run:
@@ -160,8 +165,6 @@ class StreamReader:
         if self._run is not None and run.id == self._run.id:
             run = _completed(run, self._run)
         self._reason = read_error(details.get("error_info") or "") or self._reason
-        if run.status in ("failed", "expired") and run.last_error is None:
-            run = replace(run, last_error=self._reason)
         log = LOG_ID.search(str(body.get("message") or ""))
         if log is not None and run.log_id is None:
             run = replace(run, log_id=log[1])
@@ -245,6 +248,12 @@ def _body(frame: Frame) -> object:
     if frame.event == "error" and not isinstance(body, Mapping):
         return {"message": body if isinstance(body, str) else frame.text}
     return body
+
+
+def _is_flat_error(body: Body) -> bool:
+    """Whether it is the gateway's own envelope (§6.1)."""
+    others = {"message_id", "content", "event_type", "details"}
+    return bool(body.get("code")) and "message" in body and not body.keys() & others
 
 
 def _kind_of(details: Body, status: object) -> str:

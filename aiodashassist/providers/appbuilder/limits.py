@@ -79,7 +79,7 @@ def _check_file_ids(name: str, value: Any) -> None:
 
 def _check_tools(name: str, value: Any) -> None:
     """Only functions are documented (§3.2); a plain dict is the caller's own business."""
-    for tool in _few(name, value):
+    for tool in _items(name, value) if name == "override_tools" else _few(name, value):
         if isinstance(tool, PluginTool | RagTool):
             raise UnsupportedParameter(f"AppBuilder has no tools of type {tool.type!r} in {name}")
         if not isinstance(tool, FunctionTool | Mapping):

@@ -136,6 +136,27 @@ def test_a_refusal_is_an_error() -> None:
     assert PROVIDER.error(RETRIEVE, answer(b'{"id":"t"}')) is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "is_file"),
+    [
+        ({"content-type": "text/plain"}, True),
+        ({}, True),
+        ({"content-type": "application/json"}, False),
+        ({"content-type": "application/json", "content-disposition": "attachment"}, True),
+    ],
+)
+def test_headers_tell_a_file(headers: dict[str, str], is_file: bool) -> None:
+    """Only JSON without a file's name may be an error (§2.2)."""
+    assert PROVIDER.is_file(headers) is is_file
+
+
+def test_headers_tell_the_request() -> None:
+    """Under either of two names, or not at all (§1.4)."""
+    assert PROVIDER.request_id({"x-appbuilder-request-id": "q"}) == "q"
+    assert PROVIDER.request_id({"x-bce-request-id": "b"}) == "b"
+    assert PROVIDER.request_id({}) is None
+
+
 def test_an_error_frame_becomes_an_exception() -> None:
     """The class is decided as for an answer, and the request is named."""
     error = PROVIDER.stream_error(ErrorEvent(code="rate_limit", message="wait", request_id="q"))

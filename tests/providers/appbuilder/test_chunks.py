@@ -33,7 +33,10 @@ CASES: dict[str, tuple[ChunkMode, list[str], list[str]]] = {
     "told: deltas": ("delta", [LONG, LONG + "a", ""], [LONG, LONG + "a", ""]),
     "told: cumulative": ("cumulative", ["a", "ab", "ab", "abc"], ["a", "b", "", "c"]),
     "shorter": ("cumulative", ["abc", "ab", "abcd"], ["abc", "", "d"]),
-    "goes on differently": ("cumulative", ["abc", "xyz", "abcxyz!"], ["abc", "xyz", "!"]),
+    "goes on differently": ("cumulative", ["abc", "xyz", "abcxyz!"], ["abc", "", "xyz!"]),
+    "corrected": ("cumulative", ["abc", "aXcd", "aXcde"], ["abc", "d", "e"]),
+    "found, then other": ("auto", [LONG, LONG + "a", "z", "zy"], [LONG, "a", "z", "y"]),
+    "found, then longer": ("auto", [LONG, LONG + "a", "z" * 12], [LONG, "a", "z" * 12]),
     "empty in between": ("cumulative", ["ab", "", "abc"], ["ab", "", "c"]),
 }
 

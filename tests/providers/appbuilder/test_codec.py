@@ -394,7 +394,8 @@ def test_a_required_action_may_be_empty(wire: Any, calls: int) -> None:
 
 def test_metadata_is_never_none() -> None:
     """It is null where none was ever set (§3.1, §3.5)."""
-    for kind in (Assistant, Thread, Run, Message):
+    kinds: tuple[Any, ...] = (Assistant, Thread, Run, Message)
+    for kind in kinds:
         assert codec.model(kind, {"id": "x", "metadata": None}).metadata == {}
 
 

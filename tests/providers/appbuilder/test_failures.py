@@ -60,7 +60,7 @@ def failed(body: Any, status: int = 200, **more: Any) -> APIError:
         {"id": "r", "error": ""},
         {"id": "r", "last_error": {"type": "t", "message": "m"}},
         {"error": []},
-        {"error": 5},
+        {"error": 0},
         [],
         "text",
         5,
@@ -96,12 +96,13 @@ def test_an_error_comes_with_status_200() -> None:
         ({"code": "c", "message": "m", "type": "t", "param": "limit"}, "c", "m (limit)"),
         ({"code": "c", "message": "m", "type": "t", "params": "limit"}, "c", "m (limit)"),
         ({"code": "c", "message": "limit is 0", "param": "limit"}, "c", "limit is 0"),
-        ({"code": "c", "param": "limit"}, "c", "(limit)"),
         ({"code": None, "message": "m", "type": "t"}, "t", "m"),
         ({"code": 400, "message": "m"}, "400", "m"),
         ({"code": "c", "msg": "m"}, "c", "m"),
         ({"message": "m", "param": ["a"]}, "", "m (['a'])"),
         ("out of order", "", "out of order"),
+        (5, "", "5"),
+        (["a"], "", "['a']"),
     ],
 )
 def test_an_error_has_many_shapes(error: Any, code: str, message: str) -> None:
@@ -114,6 +115,8 @@ def test_an_error_has_many_shapes(error: Any, code: str, message: str) -> None:
 def test_an_error_that_says_nothing_shows_its_body() -> None:
     """A message is never empty."""
     assert failed({"error": {"code": "c"}}).message == '{"error": {"code": "c"}}'
+    named = failed({"error": {"code": "c", "param": "limit"}})
+    assert named.message == '{"error": {"code": "c", "param": "limit"}}'
     assert failed(b"", 500).message == "the service answered with status 500 and no text"
     assert failed(b"<html>\n <b>502</b>", 502).message == "<html> <b>502</b>"
 
@@ -123,7 +126,6 @@ def test_an_error_that_says_nothing_shows_its_body() -> None:
     [
         ({"error": {"code": "c", "message": "m"}, "requestId": "q"}, "q"),
         ({"error": {"code": "c", "message": "m"}, "request_id": "q"}, "q"),
-        ({"error": {"code": "c", "message": "m", "request_id": "q"}}, "q"),
         ({"error": {"code": "c", "message": "m"}}, "header"),
         ({"code": "c", "message": "m", "requestId": "q"}, "q"),
         ({"code": "c", "message": "m", "requestId": None}, "header"),
@@ -291,16 +293,18 @@ def test_null_is_no_error_where_nothing_was_named(operation: Operation[Any]) -> 
 FILES = pytest.mark.parametrize(
     "operation", [ops.ReadFile(file_id="f"), ops.DownloadFile(file_id="f")]
 )
-ERROR = {"error": {"code": "not_found", "message": "no such file"}}
+ERROR = {"error": {"code": "not_found", "message": "no such file", "type": "t", "param": None}}
 
 
 @FILES
 def test_a_file_that_is_json_is_no_error(operation: Operation[Any]) -> None:
     """One that is named as a file, or is of another type, may hold what an error would."""
     body = json.dumps(ERROR).encode()
-    named = {"content_disposition": "attachment; filename=a.json"}
 
-    assert answered(body, operation=operation, **named) is None
+    assert (
+        answered(body, operation=operation, content_disposition="attachment; filename=a.json")
+        is None
+    )
     assert answered(body, operation=operation, content_type="text/plain") is None
     assert answered(b"null", operation=operation, content_type="application/pdf") is None
 
@@ -312,12 +316,19 @@ def test_an_error_instead_of_a_file_is_one(operation: Operation[Any]) -> None:
     charset = failed(ERROR, operation=operation, content_type="application/json; charset=utf-8")
     assert type(charset) is NotFound
     assert type(failed(ERROR, 500, operation=operation, content_type="text/plain")) is ServerError
+    flat = failed({"code": "c", "message": "m"}, 400, operation=operation)
+    assert (flat.code, flat.message) == ("c", "m")  # with a bad status it is no file
 
 
 @FILES
 def test_json_without_a_name_that_is_no_error_is_a_file(operation: Operation[Any]) -> None:
     """Only what says that it is an error is one."""
     assert answered({"rows": [1]}, operation=operation) is None
+    for like in ("broken", 5, {}, {"code": "c"}, {"code": "c", "message": ""}):
+        assert answered({"error": like}, operation=operation) is None
+    assert answered({"code": "c", "message": "m"}, operation=operation) is None
+    flat = {"code": "c", "message": "m", "requestId": "q"}
+    assert type(failed(flat, operation=operation)) is BadRequest
 
 
 def test_an_upload_that_is_refused_is_an_error() -> None:

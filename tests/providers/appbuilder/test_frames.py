@@ -103,6 +103,11 @@ def outline(events: Iterable[Event]) -> list[str]:
     return told
 
 
+def named(events: Sequence[Event]) -> list[tuple[str, str]]:
+    """The same, each with the wire's own name."""
+    return [(event.name, told) for event, told in zip(events, outline(events), strict=True)]
+
+
 BEGIN = ("status", status("run_begin", "queued", run_object={"id": "r", "thread_id": "t"}))
 STEP_1 = {"id": "s1", "run_id": "r"}
 STEP_BEGIN = ("status", status("tool_step_begin", "in_progress", run_step_object=STEP_1))
@@ -209,7 +214,7 @@ def test_a_plain_answer_reads_as_observed() -> None:
     told = transcript("plain_answer")
 
     answer = "你好！我是人工智能助手，有什么可以帮您？"
-    assert [(event.name, kind) for event, kind in zip(told.events, outline(told.events))] == [
+    assert named(told.events) == [
         ("run_begin", "Run queued"),
         ("tool_step_begin", "Step in_progress"),
         ("message_creation", "Message in_progress"),
@@ -330,7 +335,7 @@ def test_every_type_of_event_is_read() -> None:
     names = [name for name in EVENTS if name not in ("ping", "error", "of_tomorrow", "tomorrow")]
     events = said(*(EVENTS[name] for name in names))
 
-    assert [(event.name, kind) for event, kind in zip(events, outline(events))] == [
+    assert named(events) == [
         ("run_begin", "Run queued"),
         ("tool_step_begin", "Step in_progress"),
         ("", "Step in_progress"),
@@ -430,6 +435,25 @@ def test_error_info_is_the_runs_error() -> None:
     assert isinstance(both, RunEvent)
     assert alone.run.last_error == LastError(type="server_error", message="no")
     assert both.run.last_error == LastError(type="t", message="own")
+
+
+def test_the_reason_of_a_step_is_that_of_its_run() -> None:
+    """Where the run's end tells none, and only if the run did not complete."""
+    failed = ("status", status("tool_step_end", "failed", run_step_object=STEP_1, error_info=WHY))
+    told = {**STEP_1, "last_error": WHY}
+    shown = ("status", status("tool_step_end", "failed", run_step_object=told))
+    why = LastError(type="server_error", message="no")
+
+    for step_end in (failed, shown):
+        step, *_ = said(BEGIN, STEP_BEGIN, step_end)[2:]
+        assert isinstance(step, StepEvent)
+        assert step.step.last_error == why
+        for state, error in (("failed", why), ("expired", why), ("completed", None)):
+            ended = {"id": "r", "status": state}
+            end = ("status", status("run_end", state, run_object=ended))
+            event = one(BEGIN, STEP_BEGIN, step_end, end)
+            assert isinstance(event, RunEvent)
+            assert event.run.last_error == error
 
 
 def test_a_run_that_is_told_to_wait_keeps_its_calls() -> None:
@@ -536,6 +560,58 @@ def test_a_step_is_one_round(bodies: list[tuple[str, Any]], expected: list[list[
     assert rounds(*bodies) == expected
 
 
+def calls(*call_ids: str, kind: str = "tool_calls", output: str | None = None) -> tuple[str, Any]:
+    """A frame that asks for these calls, or that tells their outputs."""
+    state = "requires_action" if kind == "tool_calls" else "in_progress"
+    function = {"name": "f", "arguments": "{}", "output": output}
+    told = [{"id": call_id, "type": "function", "function": function} for call_id in call_ids]
+    return "status", status(kind, state, tool_calls=told)
+
+
+def outputs(*call_ids: str) -> tuple[str, Any]:
+    """A frame that tells the outputs of these calls."""
+    return calls(*call_ids, kind="tool_submitted_output", output="o")
+
+
+@pytest.mark.parametrize(
+    ("bodies", "expected"),
+    [
+        ([calls("a"), calls("b")], [["a"], ["b"]]),
+        ([calls("a"), calls("a", "b")], [["a"], ["b"]]),
+        ([calls("a"), outputs("a"), calls("b"), outputs("b")], [["a"], ["b"]]),
+        ([calls("a"), calls("a"), calls("b"), calls("a", "b")], [["a"], ["b"]]),
+        ([calls("a", "b"), outputs("a"), outputs("b")], [["a", "b"]]),
+        ([calls("a", "b"), outputs("b"), calls("a", "b"), outputs("a")], [["a", "b"]]),
+        ([calls("a", "b"), outputs(), calls("b")], [["a", "b"]]),
+    ],
+    ids=["one by one", "a growing list", "in turn", "repeated", "outputs in turn",
+         "repeated between outputs", "outputs untold"],
+)  # fmt: skip
+@pytest.mark.parametrize("step", [[STEP_BEGIN], []], ids=["step", "no step"])
+def test_no_call_of_a_step_is_asked_for_twice(
+    step: list[tuple[str, Any]], bodies: list[tuple[str, Any]], expected: list[list[str]]
+) -> None:
+    """Calls that were not asked for before are another round, and only they (§8)."""
+    assert rounds(BEGIN, *step, *bodies) == expected
+
+
+def test_a_run_waits_until_all_its_outputs_came() -> None:
+    """The calls that are left are told, as of the same round."""
+    events = said(BEGIN, STEP_BEGIN, calls("a", "b"), outputs("b"), outputs("a"), STEP_END)
+
+    asked, some, all_came = [event for event in events if isinstance(event, RunEvent)][1:]
+    assert (asked.status, some.status, all_came.status) == (
+        "requires_action", "requires_action", "in_progress",
+    )  # fmt: skip
+    assert [call.id for call in some.run.tool_calls] == ["a"]
+    assert some.round == asked.round
+    ended = events[-1]
+    assert isinstance(ended, StepEvent)
+    assert ended.step.step_details is not None
+    made = ended.step.step_details.tool_calls
+    assert [(call.id, call.output) for call in made] == [("a", "o"), ("b", "o")]
+
+
 def test_submitted_outputs_become_the_steps_calls() -> None:
     """What the event shows is what the step did; where it shows nothing, its calls stay."""
     shown = ("status", status("tool_submitted_output", "in_progress", tool_calls=[CALL]))
@@ -615,13 +691,13 @@ def test_text_begins_a_message_that_was_not_told() -> None:
     assert completed(events) == [("m9", "x")]
 
 
-def test_a_second_message_completes_the_first() -> None:
-    """Two messages of one step are two messages."""
+def test_two_messages_of_a_step_are_two_messages() -> None:
+    """Both are open until their step ends, or their run."""
     second = status("message_creation", "in_progress", message_creation={"message_id": "n"})
     events = said(BEGIN, CREATION, text("one"), ("status", second), text("two", "n"), END)
 
     assert completed(events) == [("m", "one"), ("n", "two")]
-    assert outline(events)[3:5] == ["Message completed", "Message in_progress"]
+    assert outline(events)[-3:] == ["Message completed", "Message completed", "Run completed"]
 
 
 def test_interleaved_messages_keep_their_texts_apart() -> None:
@@ -676,6 +752,18 @@ def test_a_chunk_without_content_adds_nothing() -> None:
 
     assert isinstance(delta, MessageDelta)
     assert (delta.text, delta.content) == ("", ())
+
+
+@pytest.mark.parametrize("message_id", [None, ""])
+def test_a_chunk_without_an_id_is_of_the_open_message(message_id: Any) -> None:
+    """The one that began last; without one it cannot be read."""
+    body = {**chunk("hi"), "message_id": message_id}
+    delta = one(BEGIN, CREATION, ("message", body))
+
+    assert isinstance(delta, MessageDelta)
+    assert (delta.message_id, delta.text) == ("m", "hi")
+    with pytest.raises(DecodeError, match="no message id"):
+        said(BEGIN, ("message", body))
 
 
 def test_annotations_of_a_chunk_are_kept() -> None:
@@ -880,7 +968,9 @@ BROKEN: dict[str, tuple[str, bytes]] = {
         "status", b'{"event_type":"run_end","details":{"run_object":{"id":"r","created_at":"x"}}}',
     ),
     "no step": ("status", b'{"event_type":"tool_step_begin","details":{}}'),
-    "a step of null": ("status", b'{"event_type":"tool_step_end","details":{"run_step_object":null}}'),
+    "a step of null": (
+        "status", b'{"event_type":"tool_step_end","details":{"run_step_object":null}}',
+    ),
     "calls of text": ("status", b'{"event_type":"tool_calls","details":{"tool_calls":"x"}}'),
     "calls of texts": ("status", b'{"event_type":"tool_calls","details":{"tool_calls":["x"]}}'),
     "no creation": ("status", b'{"event_type":"message_creation","details":{}}'),

@@ -322,7 +322,9 @@ FILES = sorted(APPBUILDER.glob("*.sse"))
 TOUCHES = st.lists(st.tuples(st.integers(0, 5000), st.binary(max_size=4)), min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("examples", MARKS)
+@pytest.mark.parametrize(
+    "examples", [FEW, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_a_damaged_stream_is_read_or_a_protocol_error(path: Any, examples: int) -> None:
     """Bytes of a transcript overwritten anywhere: every event is sound, or its fault is told."""

@@ -65,6 +65,7 @@ WITHIN: list[dict[str, Any]] = [
     {"user_info": UserInfo(id="i", nickname="n", watermark="w", intro="t")},
     {"user_loc": {"loc": "{}", "uip": "1.2.3.4", "uipv6": "::1"}}, {"user_loc": UserLoc(loc="x")},
     {"sync": True}, {"sync": False},
+    {"role": "user"}, {"role": "assistant"},
     {"assistant_id": "a"},
     {"stream": True, "files": (), "purpose": "p"},
 ]  # fmt: skip
@@ -161,6 +162,9 @@ BEYOND: list[tuple[dict[str, Any], str]] = [
     ({"user_loc": {"id": "x"}}, "user_loc has no 'id'; it has loc, uip, uipv6"),
     ({"user_loc": {"loc": {}}}, "user_loc.loc must be a text, not dict"),
     ({"sync": 1}, "sync must be True or False, not int"),
+    ({"role": "system"}, "role must be one of user, assistant"),
+    ({"role": 5}, "role must be one of"),
+    ({"messages": [{"content": "c", "role": "tool"}]}, "role must be one of"),
     ({"assistant_id": ""}, "assistant_id must be a non-empty string"),
     ({"assistant_id": 5}, "assistant_id must be a non-empty string"),
 ]  # fmt: skip

@@ -97,15 +97,47 @@ def test_nothing_ends_where_nothing_began() -> None:
     assert fresh().end("completed") == ()
 
 
-def test_a_second_message_ends_the_first() -> None:
-    """The wire does not say that it has ended (§5.4)."""
+def test_messages_end_together() -> None:
+    """In the order in which they began: the wire does not say which is complete (§5.4)."""
     messages = fresh()
     messages.say("m", [part("a")], None)
+    (begun,) = messages.begin("n", None)
+    messages.say("m", [part("b")], None)
 
-    ended, begun = messages.begin("n", None)
-    assert ended == MessageEvent(status="completed", message=made(content=(part("a"),)))
     assert isinstance(begun, MessageEvent)
-    assert (begun.status, begun.message.id) == ("in_progress", "n")
+    assert begun.message.id == "n"
+    assert messages.end("completed") == (
+        MessageEvent(status="completed", message=made(content=(part("ab"),))),
+        MessageEvent(status="completed", message=made(id="n")),
+    )
+
+
+def test_a_message_that_ended_goes_on_where_it_was() -> None:
+    """What it had is known: it is not handed out again, and is in its next end."""
+    messages = StreamedMessages("cumulative", "q")
+    messages.say("m", [part("ab")], None)
+    messages.end("completed")
+
+    begun, delta = messages.say("m", [part("abc")], None)
+    assert begun == MessageEvent(status="in_progress", message=made())
+    assert isinstance(delta, MessageDelta)
+    assert delta.text == "c"
+    (ended,) = messages.end("completed")
+    assert isinstance(ended, MessageEvent)
+    assert ended.message.text == "abc"
+
+
+def test_the_open_message_is_the_one_that_began_last() -> None:
+    """And none after their end."""
+    messages = fresh()
+    assert messages.open_id == ""
+
+    messages.begin("m", None)
+    messages.begin("n", None)
+    messages.say("m", [part("x")], None)
+    assert messages.open_id == "n"
+    messages.end("completed")
+    assert messages.open_id == ""
 
 
 IDS = st.sampled_from(["m", "n", "o"])

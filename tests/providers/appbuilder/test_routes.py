@@ -138,14 +138,14 @@ CALLS: dict[str, tuple[Operation[Any], str, bytes]] = {
     "runs.run on a new thread": (
         started({"messages": [{"content": "hi"}], "metadata": {"k": "v"}}),
         "/threads/runs",
-        b'{"assistant_id":"a","stream":false,'
-        b'"thread":{"messages":[{"content":"hi"}],"metadata":{"k":"v"}}}',
+        b'{"assistant_id":"a","stream":false,%b}'
+        % b'"thread":{"messages":[{"content":"hi"}],"metadata":{"k":"v"}}',
     ),
     "runs.run with a tool's output": (
         run(tool_output=ToolOutput(output="rain", tool_call_id="c", run_id="r")),
         "/threads/runs",
-        b'{"thread_id":"t","assistant_id":"a",'
-        b'"tool_output":{"output":"rain","tool_call_id":"c","run_id":"r"},"stream":false}',
+        b'{"thread_id":"t","assistant_id":"a",%b,"stream":false}'
+        % b'"tool_output":{"output":"rain","tool_call_id":"c","run_id":"r"}',
     ),
     "runs.submit_tool_outputs": (
         ops.SubmitOutputs(
@@ -301,7 +301,7 @@ def test_sampling_is_given_once() -> None:
         ({"messages": [{"content": "a"}]}, None, ["a"]),
         ({"messages": None}, [{"content": "b"}], ["b"]),
         (None, [{"content": "b"}], ["b"]),
-        ({"messages": [{"content": "a"}]}, [{"content": "b"}], ["a", "b"]),
+        ({"messages": [{"content": "a"}]}, [], ["a"]),
     ],
 )
 def test_messages_of_a_run_stand_in_its_thread(thread: Any, more: Any, sent: list[str]) -> None:
@@ -309,6 +309,21 @@ def test_messages_of_a_run_stand_in_its_thread(thread: Any, more: Any, sent: lis
     messages = body_of(started(thread, additional_messages=more))["thread"]["messages"]
 
     assert [message["content"] for message in messages] == sent
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        started({"messages": [{"content": "a"}]}, additional_messages=[{"content": "b"}]),
+        started({"messages": [{"content": "a"}, {"content": "b"}]}),
+        run(additional_messages=[{"content": "a"}, {"content": "b"}]),
+        run(additional_messages=[{"content": "a", "role": "assistant"}]),
+    ],
+)
+def test_a_run_takes_one_message_of_the_users(operation: Operation[Any]) -> None:
+    """One round only, the service says (§3.8)."""
+    with pytest.raises(InvalidArgument, match="one message with it, of role user"):
+        routes.encode(operation)
 
 
 @pytest.mark.parametrize("thread", [None, {}, {"messages": []}, {"metadata": {"k": "v"}}])
@@ -486,13 +501,16 @@ def test_any_text_is_an_id(odd: str) -> None:
         (ops.ListMessages, 20, True),
         (ops.ListMessages, 21, False),
         (ops.ListMessages, 0, False),
+        (ops.ListMessageFiles, 20, True),
+        (ops.ListMessageFiles, 21, False),
         (ops.ListRuns, 2**31 - 1, True),
         (ops.ListRuns, 0, False),
     ],
 )
 def test_a_page_has_its_limit(kind: Any, size: int, allowed: bool) -> None:
-    """1 to 20 messages; of the other lists no upper limit is documented (§2.4)."""
-    operation = kind(thread_id="t", page={"page_size": size})
+    """1 to 20 messages, and files of one; other lists have no known limit (§2.4, §7 #1)."""
+    ids = dict.fromkeys(routes.ids_of(kind), "x")
+    operation = kind(**ids, page={"page_size": size})
 
     if allowed:
         assert body_of(operation)["limit"] == size

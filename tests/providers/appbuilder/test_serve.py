@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiodashassist.core import operations as ops
-from aiodashassist.core.events import MessageDelta, RunEvent
+from aiodashassist.core.events import Event, MessageDelta, RunEvent
 from aiodashassist.core.files import AssistantFile, FailedUpload, File, Form, Upload, Uploads
 from aiodashassist.core.models import Assistant, Deleted, Message, Page, Run, RunStep, Thread
 from aiodashassist.core.operations import Operation
@@ -265,7 +265,7 @@ def test_each_stream_has_a_writer_of_its_own(chunks: Any, last: str) -> None:
     service = AppBuilderService(message_chunks=chunks)
     for _ in range(2):
         write = service.writer("req-1")
-        events = [RunEvent(status="queued", run=Run(id="r")),
+        events: list[Event] = [RunEvent(status="queued", run=Run(id="r")),
                   *(MessageDelta(message_id="m", text=text) for text in "ab")]  # fmt: skip
         frames = SSEParser().feed(b"".join(map(write, events)))
         bodies = [json.loads(frame.data) for frame in frames]
@@ -309,13 +309,8 @@ def test_the_gateway_refuses_flat(refusal: Refusal, status: int, code: str) -> N
         (Refusal("invalid"), "invalid_parameter", "The request is invalid.", None),
         (Refusal("invalid", "because"), "invalid_parameter", "because", None),
         (Refusal("invalid", "because", subject="file"), "invalid_parameter", "because", "file"),
-        (
-            Refusal("limit"), "invalid_parameter", "limit must be a whole number of at least 1.",
-            None,
-        ),
         (Refusal("limit", "1 to 20"), "invalid_parameter", "1 to 20", None),
-        (Refusal("order"), "invalid_parameter", "order must be 'asc' or 'desc'.", None),
-        (Refusal("empty"), "invalid_parameter", "A message must have content.", None),
+        (Refusal("empty"), "invalid_parameter", "The request is invalid.", None),
     ],
 )  # fmt: skip
 def test_the_api_refuses_with_status_200(
@@ -373,10 +368,9 @@ BODIES = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(FIELDS, inner, max_size=6),
     max_leaves=12,
 )
-FILLED = st.tuples(st.just(dict.fromkeys(
-    ["thread_id", "assistant_id", "run_id", "message_id", "file_id", "step_id", "content", "model"],
-    "x",
-)), st.dictionaries(FIELDS, BODIES, max_size=4)).map(lambda both: {**both[0], **both[1]})  # fmt: skip
+IDS = ["thread_id", "assistant_id", "run_id", "message_id", "file_id", "step_id"]
+NEEDED = dict.fromkeys([*IDS, "content", "model"], "x")
+FILLED = st.dictionaries(FIELDS, BODIES, max_size=4).map(lambda given: {**NEEDED, **given})
 FORMS = st.builds(
     Form,
     fields=st.lists(st.tuples(anything, anything), max_size=2).map(tuple),

@@ -273,7 +273,7 @@ SPELLED_STEP = {
     "id": "s", "object": "thread.run.step", "thread_id": "t", "run_id": "r",
     "status": "completed", "created_at": 5, **NO_TIMES, "completed_at": 7,
 }  # fmt: skip
-DETAILS = {
+DETAILS: dict[str, Any] = {
     "type": "message_creation", "message_creation": {"message_id": "m"}, "action_info": None,
     "tool_calls": [], "tool_info": [],
 }  # fmt: skip

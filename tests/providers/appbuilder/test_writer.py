@@ -225,18 +225,17 @@ def test_a_message_is_told_when_it_begins() -> None:
     assert body["details"] == {"type": "message_creation", "message_creation": {"message_id": "m"}}
 
 
-SAID: list[Event] = [
-    event
-    for message_id, pieces in (("m", ("你", "好", "")), ("n", ("a", "b", "")))
-    for event in (
+def message(message_id: str, *pieces: str) -> list[Event]:
+    """The events of a message that is said in these pieces."""
+    whole = Message(id=message_id, content=(Content(text=Text(value="".join(pieces))),))
+    return [
         MessageEvent(status="in_progress", message=Message(id=message_id), name="created"),
-        *(MessageDelta(message_id=message_id, text=piece) for piece in pieces),
-        MessageEvent(
-            status="completed",
-            message=Message(id=message_id, content=(Content(text=Text(value="".join(pieces))),)),
-        ),
-    )
-]
+        *(MessageDelta(message_id=message_id, text=piece) for piece in (*pieces, "")),
+        MessageEvent(status="completed", message=whole),
+    ]
+
+
+SAID = [*message("m", "你", "好"), *message("n", "a", "b")]
 
 
 @pytest.mark.parametrize(
@@ -300,9 +299,10 @@ BAD_ENDS = st.builds(
 @st.composite
 def scripts(draw: st.DrawFn) -> list[list[Move]]:
     """Turns of a run: texts, plugins, rounds of calls, and an end."""
-    turns: list[list[Move]] = []
-    for _ in range(draw(st.integers(0, 2))):
-        turns.append([*draw(SAYS), *draw(st.lists(PLUGINS, max_size=1)), draw(ROUNDS)])
+    turns: list[list[Move]] = [
+        [*draw(SAYS), *draw(st.lists(PLUGINS, max_size=1)), draw(ROUNDS)]
+        for _ in range(draw(st.integers(0, 2)))
+    ]
     last: list[Move] = [*draw(SAYS), *draw(st.lists(PLUGINS, max_size=1)), *draw(SAYS)]
     return [*turns, [*last, *draw(st.lists(BAD_ENDS, max_size=1))]]
 
@@ -394,7 +394,9 @@ def test_a_run_reads_back_as_it_was(
 @WAYS
 def test_a_cancelled_run_reads_back(chunks: WrittenChunks, mode: ChunkMode) -> None:
     """By way of `cancelling`; what was being asked for stays unanswered (§5.7)."""
-    script = [[Say("a"), CallFunctions((FunctionCall(name="f", arguments="{}"),))]]
+    script: list[list[Move]] = [
+        [Say("a"), CallFunctions((FunctionCall(name="f", arguments="{}"),))]
+    ]
     events = played(script, cancel=True)
     got = read_back(events, chunks, mode)
 
