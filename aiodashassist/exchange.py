@@ -1,19 +1,15 @@
 """What a run's loop sends: the request that opens its stream, and the outputs of its tools."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation, RetrieveRun, SubmitOutputs
-from aiodashassist.errors import DecodeError
 from aiodashassist.feed import EventFeed, Feed
 from aiodashassist.polling import PolledRun
 from aiodashassist.session import Session
 
 __all__ = ("Exchange", "Opening")
-
-logger = logging.getLogger(__name__)
 
 Opening: TypeAlias = Callable[[], Awaitable[Operation[Run]]]
 """Gives the operation that begins the run, after whatever must be done before it.
@@ -56,10 +52,7 @@ class Exchange:
         """Send the outputs of a round; the stream that this opens, where it opens one."""
         if operation.stream:
             return await self._open(operation)
-        try:
-            await self._session.call(operation)
-        except DecodeError as error:  # it was taken; what became of the run the stream tells
-            logger.debug("the answer to outputs cannot be read: %r", error)
+        await self._session.call(operation)
         return None
 
     def hang_up(self) -> None:

@@ -11,10 +11,9 @@ from contextlib import aclosing, contextmanager, suppress
 from copy import copy
 from io import BytesIO
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import aiohttp
-from msgspec.structs import replace
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -22,6 +21,7 @@ from aiodashassist.clocks import within
 from aiodashassist.config import Config
 from aiodashassist.core.operations import CreateRun, CreateThreadAndRun, Operation
 from aiodashassist.core.provider import Provider, Request, Response
+from aiodashassist.discretion import bare, secrets_in, without
 from aiodashassist.downloads import Arrival
 from aiodashassist.duties import Duties
 from aiodashassist.errors import (
@@ -58,9 +58,7 @@ LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the 
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
 NO_HEADERS: Mapping[str, str] = {}
-KEYED = "authorization"
 RUNS = (CreateRun, CreateThreadAndRun)
-SECRET = 8  # characters; a shorter key is the local server's, and may be any word of a message
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -224,7 +222,7 @@ class Body:
             words = f"the stream broke: {_words(error)}"
             broken = StreamInterrupted(words, request_id=self._request_id)
             broken.__cause__ = _harmless(error)
-            _bare(broken, before)
+            bare(broken, before)
         if broken is not None and not arrived:
             raise broken
         return arrived
@@ -311,11 +309,7 @@ class Session:
             async with within(timeouts.total, TotalTimeout, "the call took longer than"):
                 response = await self._exchange(request, clocks, told)
             self._raise_error(operation, response)
-            try:
-                result = self.provider.decode(operation, response)
-            except DecodeError:  # it shows how the answer begins
-                self.provider.decode(operation, self._without_key(response))
-                raise
+            result = self._decoded(operation, response)
             told.request_id = getattr(result, "request_id", None) or told.request_id
             return result
 
@@ -383,7 +377,7 @@ class Session:
             with told:
                 yield request, told
         except AssistError as error:
-            _bare(error, before)
+            bare(error, before)
             self._located(error, operation, request.headers, told.request_id)
             raise
 
@@ -398,14 +392,12 @@ class Session:
         # What is packed on its way has another length than what is written.
         size = None if "content-encoding" in headers else response.content_length
         pieces, begun = _pieces(response), b""
-        if self.provider.is_file(headers):
-            return Arrival(headers=headers, size=size, pieces=pieces)
-        async for piece in pieces:
+        while not self.provider.is_file(headers, begun) and len(begun) <= LONGEST_ERROR:
+            piece = await anext(pieces, b"")
             begun += piece
-            if len(begun) > LONGEST_ERROR:
+            if not piece:
+                self._raise_error(operation, Response(status=status, headers=headers, body=begun))
                 break
-        else:
-            self._raise_error(operation, Response(status=status, headers=headers, body=begun))
         return Arrival(headers=headers, size=size, pieces=_after(begun, pieces))
 
     def _is_too_large(self, response: aiohttp.ClientResponse) -> bool:
@@ -540,7 +532,7 @@ class Session:
         return Response(status=response.status, headers=_lower(response), body=b"".join(pieces))
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
-        error = self.provider.error(operation, self._without_key(response))
+        error = self.provider.error(operation, without(response, self._secrets()))
         if error is None:
             return
         if self.provider.unsupported(operation, error):
@@ -548,6 +540,12 @@ class Session:
             told = self._unsupported_error(operation)
             raise told.located(request_id=error.request_id) from error
         raise error
+
+    def _decoded(self, operation: Operation[T], response: Response) -> T:
+        """The result; an error, which shows how the answer begins, is of one without a key."""
+        with suppress(DecodeError):
+            return self.provider.decode(operation, response)
+        return self.provider.decode(operation, without(response, self._secrets()))
 
     def scrub(self, error: AssistError, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Take the key out of an error, should the service have quoted it.
@@ -558,23 +556,8 @@ class Session:
             error.forget(secret)
 
     def _secrets(self, headers: Mapping[str, str] = NO_HEADERS) -> list[str]:
-        """The keys, as they are and as JSON and URLs may have them."""
-        given = (*self.config.headers.items(), *headers.items())
-        own = [
-            value.rpartition(" ")[2]
-            for name, value in given
-            if isinstance(value, str) and str(name).lower() == KEYED
-        ]
-        keys = [key for key in (self.config.key, *own) if len(key) >= SECRET]
-        spelled = [(key, key.replace("/", "\\/"), quote(key, safe="")) for key in keys]
-        return [form for forms in spelled for form in dict.fromkeys(forms)]
-
-    def _without_key(self, response: Response) -> Response:
-        """An answer that may be shown: errors quote the beginning of it, and may cut a key."""
-        body = response.body
-        for secret in self._secrets():
-            body = body.replace(secret.encode(), b"***")
-        return response if body is response.body else replace(response, body=body)
+        config = self.config
+        return secrets_in(config.key, (*config.headers.items(), *headers.items()))
 
     def _located(
         self,
@@ -678,19 +661,6 @@ def _see_loss(protocol: Any) -> None:
     waiter = getattr(protocol, "_drain_waiter", None)
     if waiter is not None:
         waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-def _bare(error: BaseException, before: BaseException | None) -> None:
-    """Take the frames from all beneath an error: whoever reports local variables has the key there.
-
-    What the caller was handling before is beneath it, too, and the caller's own.
-    """
-    met: set[int] = set()  # causes may go round in a circle
-    seen = error.__cause__ or error.__context__
-    while seen is not None and seen is not before and id(seen) not in met:
-        met.add(id(seen))
-        seen.__traceback__ = None
-        seen = seen.__cause__ or seen.__context__
 
 
 def _host(location: str) -> str:

@@ -40,6 +40,7 @@ LAYERS = (
         "hooks",
         "uploads",
         "downloads",
+        "discretion",
     ),
     ("session", "jobs"),
     ("dispatch",),

@@ -19,6 +19,7 @@ from aioresponses import CallbackResult, aioresponses
 
 from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Timeouts
 from aiodashassist.core import operations as ops
+from aiodashassist.discretion import bare
 from aiodashassist.downloads import Arrival
 from aiodashassist.errors import (
     APIError,
@@ -41,7 +42,7 @@ from aiodashassist.errors import (
     UnexpectedRedirect,
     UnsupportedOperation,
 )
-from aiodashassist.session import Body, Session, _bare
+from aiodashassist.session import Body, Session
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 
 KEY = "sk-very-secret-0123456789"
@@ -1205,7 +1206,7 @@ def test_causes_that_go_round_in_a_circle_are_stripped_once() -> None:
     """Whatever the caller's own exceptions look like, this comes to an end."""
     first, second, error = ValueError("a"), ValueError("b"), ConnectError("c")
     first.__cause__, second.__cause__, error.__cause__ = second, first, first
-    _bare(error, None)
+    bare(error, None)
 
     assert error.__cause__ is first
 
@@ -1398,6 +1399,7 @@ async def test_where_runs_do_not_block_read_is_the_clock() -> None:
 # --- bytes that are fetched ---
 
 DOWNLOAD = ops.DownloadFile(file_id="file_1")
+LONG_ERROR = b" " * (1 << 16) + ENVELOPE
 NAMED = "Content-Disposition: attachment; filename=a.json"
 
 
@@ -1407,6 +1409,11 @@ def bytes_of(
     """An answer with these headers."""
     told = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", *lines])
     return answering(f"{told}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def marked(begun: bytes) -> bytes:
+    """The head of an answer, with the name of a file: it is none that has to be looked at."""
+    return begun.replace(b"\r\n\r\n", f"\r\n{NAMED}\r\n\r\n".encode())
 
 
 async def taken(arrival: Arrival) -> tuple[Arrival, bytes]:
@@ -1438,7 +1445,7 @@ async def test_bytes_whose_number_is_not_told_are_taken_all_the_same() -> None:
     took = asyncio.Event()
 
     async def answer(_request: Received, writer: Writer) -> None:
-        writer.write(head(kind="application/pdf") + chunk(b"one"))
+        writer.write(marked(head(kind="application/pdf")) + chunk(b"one"))
         await writer.drain()
         await took.wait()
         writer.write(chunk(b"two") + END)
@@ -1459,12 +1466,13 @@ async def test_bytes_whose_number_is_not_told_are_taken_all_the_same() -> None:
         (bytes_of(NAMED, body=ENVELOPE, kind="application/json"), len(ENVELOPE)),
         (bytes_of(body=b'{"a":1}', kind="application/json"), 7),
         (bytes_of(body=b'{"error":1}', kind="application/json"), 11),
-        (bytes_of(body=ENVELOPE, kind="text/plain"), len(ENVELOPE)),
+        (bytes_of(body=b"null", kind="text/plain"), 4),
+        (bytes_of(body=LONG_ERROR, kind="application/json"), len(LONG_ERROR)),
     ],
-    ids=["named", "no error", "an error of another kind", "no JSON"],
+    ids=["named", "no error", "an error of another kind", "a text", "very long"],
 )
 async def test_a_file_may_look_like_an_error(answer: Any, size: int) -> None:
-    """JSON with a file's name, JSON that tells no error, and what is no JSON, are files."""
+    """What has a file's name, what tells no error, and what is too long for one, are files."""
     arrival, data = await fetched(answer)
 
     assert arrival.size == len(data) == size
@@ -1474,6 +1482,7 @@ async def test_a_file_may_look_like_an_error(answer: Any, size: int) -> None:
     ("answer", "kind", "words"),
     [
         (bytes_of(body=ENVELOPE, kind="application/json"), NotFound, "no such thread"),
+        (bytes_of(body=ENVELOPE, kind="text/plain"), NotFound, "no such thread"),
         (bytes_of(body=b"null", kind="application/json; charset=utf-8"), NotFound, "nothing"),
         (bytes_of(status="404 No", body=b"<html>", kind="text/html"), NotFound, "<html>"),
         (bytes_of(status="503 No", body=b"later"), ServerError, "later"),
@@ -1504,8 +1513,9 @@ async def test_a_file_that_breaks_off_is_told_after_what_came() -> None:
         async for piece in arrival.pieces:
             pieces.append(piece)  # noqa: PERF401  # what came before the error counts
 
+    half = marked(head(length=10, kind="image/png")) + b"abc"
     with pytest.raises(TransportError) as caught:
-        await fetched(answering(head(length=10, kind="image/png") + b"abc", close=True), take)
+        await fetched(answering(half, close=True), take)
     assert b"".join(pieces) == b"abc"
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__traceback__ is None

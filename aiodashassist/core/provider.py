@@ -99,8 +99,8 @@ class Provider(Protocol):
     def unsupported(self, operation: Operation[Any], error: APIError) -> bool:
         """Whether this error says that the service has no such call at all."""
 
-    def is_file(self, headers: Mapping[str, str]) -> bool:
-        """Whether what was asked for as a file is one for sure, by the headers of a good answer."""
+    def is_file(self, headers: Mapping[str, str], begun: bytes) -> bool:
+        """Whether the answer to a download is no error for sure, by headers and first bytes."""
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """The service's id of a request, where the headers of its answer tell it."""

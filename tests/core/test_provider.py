@@ -33,3 +33,10 @@ def test_a_request_needs_a_method_and_a_path() -> None:
     request, response = Request(method="GET", path="/x"), Response(status=200)
     assert (request.query, request.body, request.operation) == ({}, None, "")
     assert (response.headers, response.body) == ({}, b"")
+
+
+def test_what_a_service_answered_is_in_no_repr() -> None:
+    """A body, and headers, may quote a key: how much it is can be logged."""
+    answer = Response(status=200, headers={"x-key": "secret"}, body=b"secret")
+
+    assert repr(answer) == "Response(status=200, 6 bytes)"

@@ -1,5 +1,6 @@
 """The parser against the standard's cases, a plain reading of the standard, and its own limits."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterable
@@ -169,6 +170,53 @@ def test_an_absurd_retry_time_is_none(digits: int) -> None:
     """A retry time of thousands of digits is no time, and no error."""
     stream = b"retry: 2000\nretry: " + b"9" * digits + b"\ndata: x\n\n"
     assert read([stream]) == (said("x"), "", 2000)
+
+
+@pytest.mark.parametrize(
+    ("stream", "rest"),
+    [
+        (b"data:1", Frame("message", b"1")),
+        (b"data:1\n", Frame("message", b"1")),
+        (b"data:1\r", Frame("message", b"1")),
+        (b"event:e\ndata:1\ndata:2", Frame("e", b"1\n2")),
+        (b"data:0\n\nid:x\ndata:1", Frame("message", b"1", "x")),
+        (b"\xef\xbb\xbfdata:1", Frame("message", b"1")),
+        (b"data:0\n\ndata", Frame("message", b"")),
+        (b"data:0\n\n", None),
+        (b"", None),
+        (b"\xef\xbb\xbf", None),
+        (b"data:0\n\nevent:e", None),
+        (b"data:0\n\n: comment", None),
+    ],
+)
+def test_what_the_end_left_can_be_asked_for(stream: bytes, rest: Frame | None) -> None:
+    """The event without its blank line, however it was cut; once, and only if there is data."""
+    for pieces in ([stream], [stream[i : i + 1] for i in range(len(stream))]):
+        parser = SSEParser()
+        frames = [frame for piece in pieces for frame in parser.feed(piece)]
+        assert len(frames) == stream.count(b"data:0\n\n")
+        assert parser.rest() == rest
+        assert parser.rest() is None
+
+
+@pytest.mark.parametrize("last", [b"data:" + b"x" * 15, b"data:xx\ndata:" + b"x" * 8])
+def test_the_rest_may_be_as_large_as_any_event(last: bytes) -> None:
+    """The limit is that of events with a blank line behind them."""
+    whole, cut_off = SSEParser(20), SSEParser(20)
+    (frame,) = whole.feed(last + b"\n\n")
+    assert cut_off.feed(last) == []
+
+    assert cut_off.rest() == frame
+
+
+@pytest.mark.parametrize("last", [b"data:" + b"x" * 30, b"data:xxxxx\ndata:xxxxxxxxx"])
+def test_there_is_no_rest_of_too_large_an_event(last: bytes) -> None:
+    """What was refused, or would be, is not handed out by another way."""
+    parser = SSEParser(20)
+    with contextlib.suppress(ResponseTooLarge):
+        parser.feed(last)
+
+    assert parser.rest() is None
 
 
 def test_a_frame_keeps_its_bytes() -> None:

@@ -5,18 +5,20 @@ from typing import Any, TypeVar, cast
 
 from msgspec.structs import replace
 
-from aiodashassist.core.decoding import parse
+from aiodashassist.core.decoding import parse, without_nulls
 from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.failures import unreadable
 from aiodashassist.core.files import File, FileContent, Uploads
 from aiodashassist.core.models import Page
 from aiodashassist.core.operations import (
+    CancelRun,
     CreateFiles,
     DownloadFile,
     ListFiles,
     ListOperation,
     Operation,
     ReadFile,
+    SubmitOutputs,
 )
 from aiodashassist.core.provider import EventReader, Request, Response
 from aiodashassist.errors import APIError, DecodeError
@@ -68,7 +70,7 @@ class AppBuilderProvider:
             content = FileContent(data=response.body, content_type=kind, request_id=request_id)
             return cast("T", content)
         try:
-            result = _read(operation, _parsed(response))
+            result = _read(operation, _parsed(operation, response))
         except DecodeError as error:
             raise error.located(request_id=request_id) from error.__cause__
         return cast("T", replace(result, request_id=request_id))
@@ -86,9 +88,9 @@ class AppBuilderProvider:
         del operation, error
         return False
 
-    def is_file(self, headers: Mapping[str, str]) -> bool:
-        """See `Provider.is_file`: an error has no file's name (§2.2)."""
-        return not failures.may_be_error(headers)
+    def is_file(self, headers: Mapping[str, str], begun: bytes) -> bool:
+        """See `Provider.is_file`."""
+        return not failures.may_be_error(headers, begun)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
         """See `Provider.request_id`; no body has it (§1.4)."""
@@ -99,7 +101,9 @@ class AppBuilderProvider:
         return StreamReader(self._message_chunks, self.request_id(headers)).read
 
 
-def _parsed(response: Response) -> object:
+def _parsed(operation: Operation[Any], response: Response) -> object:
+    if isinstance(operation, SubmitOutputs | CancelRun) and not response.body.strip():
+        return {}
     try:
         return parse(response.body)
     except DecodeError as error:
@@ -109,6 +113,9 @@ def _parsed(response: Response) -> object:
 def _read(operation: Operation[Any], body: object) -> Any:
     if isinstance(operation, CreateFiles):
         return Uploads(files=(codec.model(File, body),))
+    if isinstance(operation, SubmitOutputs | CancelRun) and isinstance(body, Mapping):
+        # It was done, whatever the answer leaves out; nothing is recorded of it (§8).
+        body = {"id": operation.run_id, "thread_id": operation.thread_id, **without_nulls(body)}
     if isinstance(operation, ListOperation | ListFiles):
         page: Page[Any] = codec.page(operation.result, body)
         return page

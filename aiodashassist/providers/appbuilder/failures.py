@@ -73,7 +73,7 @@ def answer_error(operation: Operation[Any], response: Response) -> APIError | No
     """The error that an answer is; None for a good one, and for one that cannot be read."""
     good = 200 <= response.status < 300
     is_file = isinstance(operation, FILES)
-    if good and is_file and not may_be_error(response.headers):
+    if good and is_file and not may_be_error(response.headers, response.body):
         return None
     body = _body(response)
     if good and body is None:
@@ -105,12 +105,13 @@ def stream_error(event: ErrorEvent) -> APIError:
     )
 
 
-def may_be_error(headers: Mapping[str, str]) -> bool:
+def may_be_error(headers: Mapping[str, str], begun: bytes) -> bool:
     """Whether a good answer to a request for a file may be an error all the same (§2.2).
 
-    Not where it is named as one.
+    Not where it is named as one, and not where it is no JSON.
     """
-    return "content-disposition" not in headers
+    begins = begun.lstrip()
+    return "content-disposition" not in headers and begins[:1] in (b"", b"{", b"n")
 
 
 def _nothing(operation: Operation[Any], response: Response) -> APIError | None:

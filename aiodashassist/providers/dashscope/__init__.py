@@ -66,9 +66,9 @@ class DashScopeProvider:
         """Only cancelling is documented as missing (§7.1)."""
         return isinstance(operation, CancelRun) and failures.says_no_such_call(error)
 
-    def is_file(self, headers: Mapping[str, str]) -> bool:
+    def is_file(self, headers: Mapping[str, str], begun: bytes) -> bool:
         """Never asked: there are no downloads."""
-        del headers
+        del headers, begun
         return True
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:

@@ -166,7 +166,7 @@ def test_a_request_s_id_may_be_in_a_header(told: dict[str, str]) -> None:
 
 def test_there_are_no_files_to_be_told_from_errors() -> None:
     """No call gives a file's bytes: whatever comes is taken for what it says (§2.5)."""
-    assert PROVIDER.is_file({"content-type": "application/json"})
+    assert PROVIDER.is_file({"content-type": "application/json"}, b"{")
 
 
 def test_a_reader_reads_frames() -> None:

@@ -1,0 +1,52 @@
+"""What errors must not show: keys, in whatever spelling, and the frames that hold them."""
+
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from msgspec.structs import replace
+
+from aiodashassist.core.provider import Response
+
+__all__ = ("bare", "secrets_in", "without")
+
+KEYED = "authorization"
+SHORTEST = 8  # characters; a shorter key is the local server's, and may be any word of a message
+BLOT = "***"
+
+
+def secrets_in(key: str, headers: Iterable[tuple[str, str]]) -> list[str]:
+    """The key, and those in headers of the user's own, as JSON and URLs may spell them, too."""
+    own = [
+        value.rpartition(" ")[2]
+        for name, value in headers
+        if isinstance(value, str) and str(name).lower() == KEYED
+    ]
+    keys = [one for one in (key, *own) if len(one) >= SHORTEST]
+    spelled = [(one, one.replace("/", "\\/"), quote(one, safe="")) for one in keys]
+    return list(dict.fromkeys(form for forms in spelled for form in forms))
+
+
+def without(response: Response, secrets: Iterable[str]) -> Response:
+    """An answer that may be shown: errors quote its beginning, and could cut a key in two."""
+    body, headers = response.body, response.headers
+    for secret in secrets:
+        if secret.encode(errors="replace") in body:
+            body = body.replace(secret.encode(errors="replace"), BLOT.encode())
+        if any(secret in value for value in headers.values()):
+            headers = {name: value.replace(secret, BLOT) for name, value in headers.items()}
+    if body is response.body and headers is response.headers:
+        return response
+    return replace(response, body=body, headers=headers)
+
+
+def bare(error: BaseException, before: BaseException | None) -> None:
+    """Take the frames from all beneath an error: whoever reports local variables has the key there.
+
+    What the caller was handling before is beneath it, too, and the caller's own.
+    """
+    met: set[int] = set()  # causes may go round in a circle
+    seen = error.__cause__ or error.__context__
+    while seen is not None and seen is not before and id(seen) not in met:
+        met.add(id(seen))
+        seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
