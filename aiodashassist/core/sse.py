@@ -91,6 +91,7 @@ class SSEParser:
         """
         line = b"".join(self._pieces)
         self._pieces.clear()
+        self._size -= len(line)
         if line and self._overflow is None:
             self._line(line)
         return self._dispatch() if self._overflow is None else None

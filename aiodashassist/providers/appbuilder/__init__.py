@@ -115,7 +115,7 @@ def _read(operation: Operation[Any], body: object) -> Any:
         return Uploads(files=(codec.model(File, body),))
     if isinstance(operation, SubmitOutputs | CancelRun) and isinstance(body, Mapping):
         # It was done, whatever the answer leaves out; nothing is recorded of it (§8).
-        body = {"id": operation.run_id, "thread_id": operation.thread_id, **without_nulls(body)}
+        body = {"id": operation.run_id, **without_nulls(body)}
     if isinstance(operation, ListOperation | ListFiles):
         page: Page[Any] = codec.page(operation.result, body)
         return page

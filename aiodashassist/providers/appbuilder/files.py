@@ -34,7 +34,8 @@ def secured(filename: str) -> str:
     nothing but the ending is left, is kept as `file`.
     """
     clean = _ascii(filename).strip("._")
-    stem = _ascii(filename.rpartition(".")[0] or filename)
+    last = filename.rpartition("/")[2]
+    stem = _ascii(last.rpartition(".")[0] or last)
     return clean if stem.strip("._") else "file"
 
 

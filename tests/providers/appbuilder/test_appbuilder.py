@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import ErrorEvent, MessageDelta
 from aiodashassist.core.files import File, FileContent, Upload, Uploads
-from aiodashassist.core.models import Assistant, Page, Thread
+from aiodashassist.core.models import Assistant, Page, Run, Thread
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider, Response
 from aiodashassist.core.sse import Frame
+from aiodashassist.core.tooling import ToolOutput
 from aiodashassist.errors import (
     BadRequest,
     DecodeError,
@@ -107,10 +108,14 @@ def test_a_file_is_its_bytes(operation: Operation[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "operation", [RETRIEVE, ops.ListAssistants(), ops.CreateFiles(files=()), ops.CancelRun(
-        thread_id="t", run_id="r"
-    )],
-)  # fmt: skip
+    "operation",
+    [
+        RETRIEVE,
+        ops.ListAssistants(),
+        ops.CreateFiles(files=()),
+        ops.RetrieveRun(thread_id="t", run_id="r"),
+    ],
+)
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b"null", b"5", b"[" * 100_000])
 def test_an_unreadable_answer_is_a_decode_error(operation: Operation[Any], body: bytes) -> None:
     """What is not what was asked for is a DecodeError, and names its request."""
@@ -137,17 +142,46 @@ def test_a_refusal_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "is_file"),
+    ("headers", "begun", "is_file"),
     [
-        ({"content-type": "text/plain"}, True),
-        ({}, True),
-        ({"content-type": "application/json"}, False),
-        ({"content-type": "application/json", "content-disposition": "attachment"}, True),
+        ({"content-type": "text/plain"}, b"text", True),
+        ({"content-type": "application/json"}, b"[1]", True),
+        ({}, b"\xff", True),
+        ({"content-disposition": "attachment"}, b'{"error":', True),
+        ({"content-type": "text/plain"}, b'{"error":', False),
+        ({"content-type": "application/json"}, b" null", False),
+        ({}, b"", False),
     ],
 )
-def test_headers_tell_a_file(headers: dict[str, str], is_file: bool) -> None:
-    """Only JSON without a file's name may be an error (§2.2)."""
-    assert PROVIDER.is_file(headers) is is_file
+def test_a_file_is_told_by_its_name_or_by_its_beginning(
+    headers: dict[str, str], begun: bytes, is_file: bool
+) -> None:
+    """What may be JSON, and has no name, may be an error (§2.2)."""
+    assert PROVIDER.is_file(headers, begun) is is_file
+
+
+@pytest.mark.parametrize(
+    ("body", "run"),
+    [
+        (b"", Run(id="r", thread_id="t", request_id="q")),
+        (b" ", Run(id="r", thread_id="t", request_id="q")),
+        (b"{}", Run(id="r", thread_id="t", request_id="q")),
+        (b'{"id":null,"status":"queued"}', Run(id="r", thread_id="t", status="queued",
+                                               request_id="q")),
+        (b'{"id":"x","thread_id":"y"}', Run(id="x", thread_id="y", request_id="q")),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "operation",
+    [
+        ops.CancelRun(thread_id="t", run_id="r"),
+        ops.SubmitOutputs(thread_id="t", run_id="r", tool_outputs=(ToolOutput(output=""),)),
+    ],
+    ids=["cancel", "submit"],
+)
+def test_what_was_done_was_done(operation: Operation[Any], body: bytes, run: Run) -> None:
+    """Nothing is recorded of these answers: what they leave out is known (§8)."""
+    assert PROVIDER.decode(operation, answer(body)) == run
 
 
 def test_headers_tell_the_request() -> None:

@@ -274,7 +274,8 @@ REFUSED: list[tuple[Any, Any, str]] = [
         "tools must be functions, each with a name",
     ),
     (RUNS, {**RUN, "tools": [{"type": "search"}]}, "tools must be functions"),
-    (RUNS, {**RUN, "tools": [TOOL] * 11}, "tools has 11 items"),
+    (RUNS, {"assistant_id": "a", "thread": {"messages": [HI]}, "tool_output": {"output": "o"}},
+     "tool_output goes on with a run, and needs its thread_id"),
     # messages
     (ops.CreateMessage, {"thread_id": "t", "content": ["x"]}, "content"),
     (ops.CreateMessage, {"thread_id": "t", "content": "x", "role": "assistant"}, "role must be"),

@@ -298,15 +298,15 @@ ERROR = {"error": {"code": "not_found", "message": "no such file", "type": "t", 
 
 @FILES
 def test_a_file_that_is_json_is_no_error(operation: Operation[Any]) -> None:
-    """One that is named as a file, or is of another type, may hold what an error would."""
+    """One that is named as a file may hold what an error would; a text may be `null`."""
     body = json.dumps(ERROR).encode()
 
     assert (
         answered(body, operation=operation, content_disposition="attachment; filename=a.json")
         is None
     )
-    assert answered(body, operation=operation, content_type="text/plain") is None
-    assert answered(b"null", operation=operation, content_type="application/pdf") is None
+    assert answered(b"null", operation=operation, content_type="text/plain") is None
+    assert answered(b"[1]", operation=operation) is None
 
 
 @FILES
@@ -315,6 +315,7 @@ def test_an_error_instead_of_a_file_is_one(operation: Operation[Any]) -> None:
     assert type(failed(ERROR, operation=operation)) is NotFound
     charset = failed(ERROR, operation=operation, content_type="application/json; charset=utf-8")
     assert type(charset) is NotFound
+    assert type(failed(ERROR, operation=operation, content_type="text/plain")) is NotFound
     assert type(failed(ERROR, 500, operation=operation, content_type="text/plain")) is ServerError
     flat = failed({"code": "c", "message": "m"}, 400, operation=operation)
     assert (flat.code, flat.message) == ("c", "m")  # with a bad status it is no file

@@ -373,6 +373,16 @@ def test_a_status_that_is_not_told_is_that_of_the_type(kind: str, expected: str)
     assert (event.status, event.run.status) == (expected, expected)
 
 
+def test_an_end_with_an_error_has_failed() -> None:
+    """Where neither the event nor its object says how the run ended."""
+    details = {"run_object": {"id": "r"}, "error_info": WHY}
+    event = one(("status", {"event_type": "run_end", "details": details}))
+
+    assert isinstance(event, RunEvent)
+    assert event.status == "failed"
+    assert event.run.last_error == LastError(type="server_error", message="no")
+
+
 def test_the_events_status_wins_over_the_objects() -> None:
     """Believe the event; without one, its object."""
     both = one(("status", status("run_end", "expired", run_object={"id": "r", "status": "x"})))
@@ -538,6 +548,8 @@ def rounds(*bodies: tuple[str, Any]) -> list[list[str]]:
 
 
 SECOND_STEP = ("status", status("tool_step_begin", "in_progress", run_step_object={"id": "s2"}))
+OTHERS = ("status", status("tool_calls", "requires_action", tool_calls=[{**ASKED, "id": "c2"}]))
+NAMELESS = ("status", status("tool_calls", "requires_action", tool_calls=[{**ASKED, "id": ""}]))
 
 
 @pytest.mark.parametrize(
@@ -547,13 +559,15 @@ SECOND_STEP = ("status", status("tool_step_begin", "in_progress", run_step_objec
         ([BEGIN, STEP_BEGIN, CALLS, CALLS], [["c"]]),
         ([BEGIN, STEP_BEGIN, CALLS, TAKEN, CALLS], [["c"]]),
         ([BEGIN, STEP_BEGIN, CALLS, TAKEN, STEP_END, END], [["c"]]),
-        ([BEGIN, STEP_BEGIN, CALLS, TAKEN, STEP_END, SECOND_STEP, CALLS], [["c"], ["c"]]),
-        ([BEGIN, STEP_BEGIN, CALLS, STEP_END, SECOND_STEP, CALLS], [["c"], ["c"]]),
+        ([BEGIN, STEP_BEGIN, CALLS, TAKEN, STEP_END, SECOND_STEP, OTHERS], [["c"], ["c2"]]),
+        ([BEGIN, STEP_BEGIN, CALLS, STEP_END, SECOND_STEP, OTHERS], [["c"], ["c2"]]),
+        ([BEGIN, STEP_BEGIN, CALLS, STEP_END, SECOND_STEP, CALLS], [["c"]]),
+        ([BEGIN, STEP_BEGIN, NAMELESS, STEP_END, SECOND_STEP, NAMELESS], [[""], [""]]),
         ([BEGIN, CALLS, TAKEN], [["c"]]),
         ([BEGIN, STEP_BEGIN, TAKEN], []),
     ],
-    ids=["once", "twice", "after its outputs", "whole", "two steps", "untold outputs", "no step",
-         "outputs alone"],
+    ids=["once", "twice", "after its outputs", "whole", "two steps", "untold outputs",
+         "the same call in another step", "no ids", "no step", "outputs alone"],
 )  # fmt: skip
 def test_a_step_is_one_round(bodies: list[tuple[str, Any]], expected: list[list[str]]) -> None:
     """Calls that come again, and the outputs that repeat them, are no new round (§5.5)."""
@@ -913,6 +927,8 @@ def test_an_unknown_type_is_read_by_what_it_holds(
         ("message", b'{"error":"out of order"}', "", "out of order"),
         ("error", b'{"code":"c","message":"m"}', "c", "m"),
         ("error", b'{"code":429,"message":"m"}', "429", "m"),
+        ("message", b'{"code":"c","message":"m"}', "c", "m"),
+        ("status", b'{"code":"c","message":"m"}', "c", "m"),
         ("error", b"out of order", "", "out of order"),
         ("error", b'"out of order"', "", "out of order"),
         ("error", b"{}", "", ""),

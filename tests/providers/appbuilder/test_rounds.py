@@ -58,28 +58,65 @@ def test_of_old_and_new_calls_only_the_new_are_asked_for() -> None:
     assert rounds.name != name
 
 
-def test_calls_of_another_step_are_new() -> None:
-    """Also with the ids of the one before."""
+def test_another_step_has_calls_of_its_own() -> None:
+    """What waited before it waits no more."""
+    rounds = CallRounds()
+    rounds.ask([A])
+    rounds.begin_step()
+
+    assert not rounds.calls
+    assert rounds.ask([B]) == (B,)
+    assert ids(rounds.calls) == ["b"]
+    assert rounds.answer([]) == ()
+
+
+def test_a_call_is_known_in_the_whole_run() -> None:
+    """Its id names its step (§3.0): told again in another step, it was made before."""
     rounds = CallRounds()
     rounds.ask([A])
     name = rounds.name
     rounds.begin_step()
 
-    assert rounds.calls == ()
-    assert rounds.ask([A]) == (A,)
-    assert rounds.name != name
+    assert (rounds.ask([A]), rounds.name) == ((A,), name)
+    assert not rounds.calls
 
 
-def test_calls_without_ids_go_by_their_place() -> None:
-    """Two of one list are two; the list once more is the same."""
+def test_an_id_alone_makes_no_call_known() -> None:
+    """Ids may repeat: another function, or other arguments, are another call."""
     rounds = CallRounds()
-    empty = [call(""), call("")]
+    rounds.ask([A])
+    other = ToolCall(id="a", function=FunctionCall(name="g"))
+    more = ToolCall(id="a", function=FunctionCall(name="f", arguments="{}"))
 
-    assert len(rounds.ask(empty)) == 2
-    name = rounds.name
-    assert len(rounds.ask(empty)) == 2
-    assert rounds.name == name
-    assert rounds.answer([]) == ()
+    assert rounds.ask([A, other]) == (other,)
+    assert rounds.ask([more, A]) == (more,)
+    assert len(rounds.calls) == 3
+
+
+def test_two_calls_that_are_alike_are_two() -> None:
+    """In one event; the event once more is the same two."""
+    rounds = CallRounds()
+    nameless = [call(""), call("")]
+
+    for alike in ([A, A], nameless):
+        assert len(rounds.ask(alike)) == 2
+        name = rounds.name
+        assert len(rounds.ask(alike)) == 2
+        assert rounds.name == name
+
+
+def test_calls_without_ids_are_new_after_their_outputs() -> None:
+    """And in another step: nothing else tells them apart."""
+    rounds = CallRounds()
+    rounds.ask([call("")])
+    first = rounds.name
+    rounds.answer([])
+    assert rounds.ask([call("")]) == (call(""),)
+    second = rounds.name
+    rounds.begin_step()
+    rounds.ask([call("")])
+
+    assert len({first, second, rounds.name}) == 3
 
 
 def test_outputs_are_kept_with_their_calls() -> None:
@@ -102,13 +139,25 @@ def test_outputs_that_come_one_by_one_leave_the_others_waiting() -> None:
     assert rounds.answer([call("c", "out")]) == ()
 
 
-def test_outputs_that_name_no_call_are_those_of_all() -> None:
-    """What the event shows nobody has seen (§5.3): silent, or with calls that nobody asked for."""
+def test_outputs_that_name_no_call_are_those_of_a_round() -> None:
+    """What the event shows nobody has seen (§5.3): it was the first round that waits."""
     for told in ([], [call("x", "out")], [call("", "out")]):
         rounds = CallRounds()
         rounds.ask([A, B])
+        rounds.ask([C])
+        assert rounds.answer(told) == (C,)
         assert rounds.answer(told) == ()
-        assert rounds.calls == (A, B)
+        assert rounds.calls == (A, B, C)
+
+
+def test_outputs_of_a_later_round_leave_the_first_waiting() -> None:
+    """They are told by their calls, whichever round these are of."""
+    rounds = CallRounds()
+    rounds.ask([A, B])
+    rounds.ask([C])
+
+    assert ids(rounds.answer([call("c", "out"), call("a", "out")])) == ["b"]
+    assert [one.output for one in rounds.calls] == ["out", None, "out"]
 
 
 def test_outputs_of_nothing_leave_nothing() -> None:
@@ -116,18 +165,21 @@ def test_outputs_of_nothing_leave_nothing() -> None:
     assert CallRounds().answer([A]) == ()
 
 
-LISTS = st.lists(st.sampled_from(["a", "b", "c"]).map(call), min_size=1, max_size=3)
+CALLS = st.sampled_from(["a", "b", "c"]).map(call)
+LISTS = st.lists(CALLS, min_size=1, max_size=3, unique_by=lambda one: one.id)
 
 
-@given(st.lists(LISTS, max_size=5))
-def test_each_call_of_a_step_is_in_one_round(lists: list[list[ToolCall]]) -> None:
+@given(st.lists(st.tuples(LISTS, st.booleans()), max_size=6))
+def test_each_call_is_in_one_round(events: list[tuple[list[ToolCall], bool]]) -> None:
     """However often it is told: what is known makes no round, what is new makes one."""
     rounds, known = CallRounds(), set[str]()
-    for told in lists:
-        before, new = rounds.name, list(dict.fromkeys(i for i in ids(told) if i not in known))
+    for told, step in events:
+        before, new = rounds.name, [one for one in ids(told) if one not in known]
         asked = rounds.ask(told)
-        assert ids(asked) == (new or list(dict.fromkeys(ids(told))))
+        assert ids(asked) == (new or ids(told))
         assert (rounds.name != before) == bool(new)
         known.update(new)
-        rounds.answer([replace(one, function=FunctionCall(output="o")) for one in asked])
-    assert set(ids(rounds.calls)) == known
+        if step:
+            rounds.begin_step()
+        else:
+            rounds.answer([replace(one, function=FunctionCall(output="o")) for one in asked])
