@@ -63,7 +63,7 @@ def attachment(filename: str, plain: str) -> str:
     The plain name comes last and without quotes: AppBuilder's SDK takes all that stands after
     the last `filename=` (appbuilder.md §2.2).
     """
-    if TOKEN.fullmatch(filename):
+    if TOKEN.fullmatch(filename) and filename.strip("."):  # `.` and `..` are folders
         return f"attachment; filename={filename}"
     encoded = quote(filename.encode("utf-8", "replace"), safe="")
     return f"attachment; filename*=UTF-8''{encoded}; filename={plain}"

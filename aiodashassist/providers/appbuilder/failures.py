@@ -79,7 +79,7 @@ def answer_error(operation: Operation[Any], response: Response) -> APIError | No
     if good and body is None:
         return _nothing(operation, response)
     status = None if good else response.status
-    told = _told(body, status, whole=is_file)
+    told = _told(body, status, whole=good and is_file)
     if told is None:
         if good:
             return None

@@ -163,10 +163,10 @@ def test_a_file_is_told_by_its_name_or_by_its_beginning(
 @pytest.mark.parametrize(
     ("body", "run"),
     [
-        (b"", Run(id="r", thread_id="t", request_id="q")),
-        (b" ", Run(id="r", thread_id="t", request_id="q")),
-        (b"{}", Run(id="r", thread_id="t", request_id="q")),
-        (b'{"id":null,"status":"queued"}', Run(id="r", thread_id="t", status="queued",
+        (b"", Run(id="r", request_id="q")),
+        (b" ", Run(id="r", request_id="q")),
+        (b"{}", Run(id="r", request_id="q")),
+        (b'{"id":null,"status":"queued"}', Run(id="r", status="queued",
                                                request_id="q")),
         (b'{"id":"x","thread_id":"y"}', Run(id="x", thread_id="y", request_id="q")),
     ],
@@ -180,7 +180,7 @@ def test_a_file_is_told_by_its_name_or_by_its_beginning(
     ids=["cancel", "submit"],
 )
 def test_what_was_done_was_done(operation: Operation[Any], body: bytes, run: Run) -> None:
-    """Nothing is recorded of these answers: what they leave out is known (§8)."""
+    """Nothing is recorded of these answers: an id that they leave out is known (§8)."""
     assert PROVIDER.decode(operation, answer(body)) == run
 
 

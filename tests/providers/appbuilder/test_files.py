@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiodashassist.core.disposition import parameters
@@ -177,6 +177,8 @@ def test_bytes_are_of_a_kind(filename: str | None, content_type: str) -> None:
     assert files.file_headers(File(id="f", filename=filename))["Content-Type"] == content_type
 
 
+@example(".")
+@example("..")
 @given(st.none() | st.text())
 def test_the_name_is_all_after_the_last_equals_sign(filename: str | None) -> None:
     """The SDK takes all that stands after the last `filename=`, and no quotes (§2.2)."""
