@@ -161,7 +161,7 @@ def appbuilder_key(given: str | None) -> str:
 
 def bare_key(given: str) -> str:
     """A key without the word `Bearer` before it, which AppBuilder's SDK takes, too (§1.2)."""
-    return given.strip().removeprefix("Bearer").strip() if isinstance(given, str) else given
+    return given.strip().removeprefix("Bearer ").strip() if isinstance(given, str) else given
 
 
 def appbuilder_url(given: str | None) -> str | None:

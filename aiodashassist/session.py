@@ -54,6 +54,7 @@ BOM = b"\xef\xbb\xbf"
 NULL = b"null"
 UNFRAMED = (b"{", b"[", b'"', b"<", NULL)  # JSON and HTML begin so; no field of a frame does
 LARGE = 1 << 20  # bytes
+LONGEST_BLANK = 1 << 10  # bytes before an answer begins; more of them are a stream's
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
@@ -197,7 +198,7 @@ class Body:
             if begins.startswith(UNFRAMED) or not (begins or arrived or self.says_so):
                 raise await self._unframed(begins)
             undecided = BOM.startswith(self._held) or NULL.startswith(begins)
-            self._begun = not (arrived and undecided)
+            self._begun = not (arrived and undecided and len(self._held) < LONGEST_BLANK)
 
     async def read(self) -> bytes:
         """The next bytes; all that arrived before the connection broke, then the error.
