@@ -1,6 +1,7 @@
 """How a client reaches its service, and where that is looked up when it is not given."""
 
 import os
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from ssl import SSLContext
@@ -161,7 +162,7 @@ def appbuilder_key(given: str | None) -> str:
 
 def bare_key(given: str) -> str:
     """A key without the word `Bearer` before it, which AppBuilder's SDK takes, too (§1.2)."""
-    return given.strip().removeprefix("Bearer ").strip() if isinstance(given, str) else given
+    return re.sub(r"^\s*Bearer(\s+|$)", "", given).strip() if isinstance(given, str) else given
 
 
 def appbuilder_url(given: str | None) -> str | None:
