@@ -92,8 +92,8 @@ async def kept(
         InvalidArgument: the file is there already, or cannot be written. Nothing is left of one
             that was not written to its end.
     """
-    async with aclosing(arrival.pieces) as pieces:
-        told = _told(pieces, arrival.size, progress)
+    pieces = _told(arrival.pieces, arrival.size, progress)
+    async with aclosing(arrival.pieces), aclosing(pieces) as told:
         if not isinstance(to, str | os.PathLike):
             await _into(to, told)
             return None

@@ -162,8 +162,7 @@ class RunLoop:
         if isinstance(action, Finished) or not (action or self._round or self._posting):
             return
         self._drop_round()
-        if action is not None:
-            self.machine.answered()
+        self.machine.cancelled()
         self._paused, self._undelivered, self._ended = None, None, False
         if self._exchange.reopens:
             if self._feed is not None:
@@ -252,7 +251,8 @@ class RunLoop:
         if told is not None:  # nothing comes after the run's last word
             self.snapshot.receive(told)
             return told
-        went_on = action is None and (round_.pending or self._posting is None)
+        beside = self._posting is None and not self._exchange.reopens
+        went_on = action is None and (round_.pending or beside)
         if isinstance(action, Finished) or went_on:
             self._drop_round()  # the run ended, or went on, without waiting for them
             self._undelivered = None

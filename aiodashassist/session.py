@@ -6,7 +6,15 @@ clock but the stream's is here, and the key is put on a request here, just befor
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, contextmanager, suppress
 from copy import copy
 from io import BytesIO
@@ -53,6 +61,7 @@ EVENT_STREAM = "text/event-stream"
 BOM = b"\xef\xbb\xbf"
 NULL = b"null"
 UNFRAMED = (b"{", b"[", b'"', b"<", NULL)  # JSON and HTML begin so; no field of a frame does
+FIELDS = (b":", b"data", b"event", b"id", b"retry", NULL)
 LARGE = 1 << 20  # bytes
 LONGEST_BLANK = 1 << 10  # bytes before an answer begins; more of them are a stream's
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
@@ -168,7 +177,7 @@ class Body:
         self,
         response: aiohttp.ClientResponse,
         waited: float,
-        unframed: Callable[[bytes], Awaitable[AssistError]],
+        unframed: Callable[[bytes], Coroutine[Any, Any, AssistError]],
         request_id: str | None,
     ) -> None:
         self.waited = waited
@@ -179,6 +188,7 @@ class Body:
         self._held = b""
         self._begun = False
         self._closed = False
+        self._refused: asyncio.Task[AssistError] | None = None  # what it says, if it is no stream
 
     @property
     def says_so(self) -> bool:
@@ -191,14 +201,17 @@ class Body:
         Raises:
             AssistError: it is no event stream, or broke.
         """
-        while not self._begun:
+        while not self._begun and self._refused is None:
             arrived = await self._next()
             self._held += arrived
             begins = self._held.removeprefix(BOM).lstrip()
-            if begins.startswith(UNFRAMED) or not (begins or arrived or self.says_so):
-                raise await self._unframed(begins)
+            if begins.startswith(UNFRAMED) or not (self.says_so or _may_be_framed(begins, arrived)):
+                self._refused = asyncio.get_running_loop().create_task(self._unframed(begins))
             undecided = BOM.startswith(self._held) or NULL.startswith(begins)
             self._begun = not (arrived and undecided and len(self._held) < LONGEST_BLANK)
+        if self._refused is not None:
+            await asyncio.wait({self._refused})  # cancels it not: what it has read is not lost
+            raise self._refused.result()
 
     async def read(self) -> bytes:
         """The next bytes; all that arrived before the connection broke, then the error.
@@ -207,7 +220,7 @@ class Body:
             StreamInterrupted: the connection broke.
             AssistError: it is no event stream.
         """
-        if not self._begun:
+        if not self._begun or self._refused is not None:
             await self.begin()
         if self._held:
             held, self._held = self._held, b""
@@ -339,13 +352,15 @@ class Session:
             body = Body(response, waited, unframed, told.request_id)
             if not body.says_so:
                 await self._begun(body)
+                body.waited = asyncio.get_running_loop().time() - began
         return body
 
     async def _begun(self, body: Body) -> None:
         """Look at an answer of another type, so that an error is told before it is iterated."""
+        limit = self.config.timeouts.first_event
+        rest = None if limit is None else max(0, limit - body.waited)
         try:
-            read = self.config.timeouts.read
-            async with within(read, RequestTimeout, "the answer did not go on within"):
+            async with within(rest, FirstEventTimeout, "after its head nothing came for"):
                 await body.begin()
         except BaseException:
             body.close()
@@ -365,7 +380,8 @@ class Session:
             async with within(timeouts.total, TotalTimeout, "the call took longer than"):
                 response = await self._send(request, clocks, told)
                 with _closing(response):
-                    return await take(await self._arrival(operation, response))
+                    async with aclosing(_pieces(response)) as pieces:
+                        return await take(await self._arrival(operation, response, pieces))
 
     @contextmanager
     def _asking(self, operation: Operation[Any]) -> Iterator[tuple[Request, Telling]]:
@@ -383,7 +399,10 @@ class Session:
             raise
 
     async def _arrival(
-        self, operation: Operation[Any], response: aiohttp.ClientResponse
+        self,
+        operation: Operation[Any],
+        response: aiohttp.ClientResponse,
+        pieces: AsyncGenerator[bytes, None],
     ) -> Arrival:
         """Bytes that are no error; where they may be one, the provider sees the first of them."""
         headers, status = _lower(response), response.status
@@ -392,7 +411,7 @@ class Session:
             raise RemoteProtocolError(f"expected a file, got status {status}")
         # What is packed on its way has another length than what is written.
         size = None if "content-encoding" in headers else response.content_length
-        pieces, begun = _pieces(response), b""
+        begun = b""
         while not self.provider.is_file(headers, begun) and len(begun) <= LONGEST_ERROR:
             piece = await anext(pieces, b"")
             begun += piece
@@ -583,6 +602,13 @@ class Session:
         return UnsupportedOperation(f"this {self.provider.name} service has no {name}")
 
 
+def _may_be_framed(begins: bytes, arrived: bytes) -> bool:
+    """Whether an answer of another type can be an event stream, as far as it has come."""
+    if not begins:
+        return bool(arrived)
+    return any(begins.startswith(name) or name.startswith(begins) for name in FIELDS)
+
+
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
@@ -601,11 +627,10 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
 
 async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """What was read already, and then the rest."""
-    async with aclosing(pieces):
-        if begun:
-            yield begun
-        async for piece in pieces:
-            yield piece
+    if begun:
+        yield begun
+    async for piece in pieces:
+        yield piece
 
 
 @contextmanager

@@ -121,6 +121,13 @@ class RunMachine:
             self._round, run = self._later.popleft()
             self._waiting = CallTools(calls=self._asked(run))
 
+    def cancelled(self) -> None:
+        """The run was asked to be cancelled: no round is answered any more."""
+        later = (round_ for round_, _ in self._later)
+        self._answered.update(filter(None, (self._round or self._step, *later)))
+        self._later.clear()
+        self._waiting = None
+
     def _step_ended(self, step: RunStep) -> None:
         """A step is over; the ids of its calls are used, also where they were made elsewhere."""
         if step.id == self._step:

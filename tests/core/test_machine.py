@@ -562,3 +562,32 @@ def test_a_legal_walk_is_followed(choices: list[int], *, strict: bool) -> None:
         assert (machine.status, machine.rounds) == (walk.status, walk.rounds)
         assert call_ids(machine) == walk.asked
         assert isinstance(machine.next_action(), Finished) == (walk.status in ENDS)
+
+
+def test_a_run_that_is_cancelled_has_no_round_any_more() -> None:
+    """Neither the one that waits nor those asked for after it are answered, also if told again."""
+    machine = RunMachine()
+    machine.receive(asks("1", "a"))
+    machine.receive(asks("2", "b"))
+
+    machine.cancelled()
+
+    assert machine.next_action() is None
+    machine.receive(asks("1", "a"))
+    machine.receive(asks("2", "b"))
+    assert machine.next_action() is None
+    machine.receive(asks("3", "c"))
+    assert machine.next_action() is not None
+
+
+def test_a_step_that_waits_when_its_run_is_cancelled_is_not_asked_for_again() -> None:
+    """Where no round has a name the step is what is known of it."""
+    machine = RunMachine()
+    step = RunStep(id="step_1", run_id="run_1", type="tool_calls")
+    machine.receive(StepEvent(status="in_progress", step=step))
+    machine.receive(RunEvent(status="requires_action", run=run_of("requires_action", "a")))
+
+    machine.cancelled()
+    machine.receive(RunEvent(status="requires_action", run=run_of("requires_action", "a")))
+
+    assert machine.next_action() is None

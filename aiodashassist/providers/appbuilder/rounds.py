@@ -66,7 +66,7 @@ class CallRounds:
         if answered:
             left = ([key for key in keys if key not in answered] for keys in self._waiting)
             self._waiting = deque(filter(None, left))
-        elif self._waiting:
+        elif self._waiting and not any(key[0] in told for key in self._known):
             self._waiting.popleft()
         self._forget_nameless()
         return tuple(self._step[key] for keys in self._waiting for key in keys)

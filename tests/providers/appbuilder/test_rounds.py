@@ -160,6 +160,17 @@ def test_outputs_of_a_later_round_leave_the_first_waiting() -> None:
     assert [one.output for one in rounds.calls] == ["out", None, "out"]
 
 
+def test_late_outputs_of_an_older_step_leave_the_present_one_waiting() -> None:
+    """They name calls that are known, and none of those that wait."""
+    rounds = CallRounds()
+    rounds.ask([A])
+    rounds.begin_step()
+    rounds.ask([B])
+
+    assert rounds.answer([call("a", "1")]) == (B,)
+    assert rounds.answer([call("b", "2")]) == ()
+
+
 def test_outputs_of_nothing_leave_nothing() -> None:
     """No call was asked for."""
     assert CallRounds().answer([A]) == ()
