@@ -27,6 +27,7 @@ from aiodashassist import (
     StreamInterrupted,
     Timeouts,
     ToolFinished,
+    ToolStarted,
     TransportError,
     UnknownEvent,
     tool,
@@ -557,3 +558,189 @@ async def test_a_broken_connection_before_an_answer_is_told() -> None:
     """Nothing was heard at all."""
     with pytest.raises(TransportError):
         await read_all(answering(close=True))
+
+
+PATIENCE = 20  # seconds; nothing here takes one
+SECOND_STEP = {**STEP, "id": "step-2"}
+
+
+def calling(
+    call_id: str, text: str, kind: str = "tool_calls", state: str = "requires_action"
+) -> bytes:
+    """A status event about one call of `echo`."""
+    function = {"name": "echo", "arguments": json.dumps({"text": text})}
+    return status(kind, state, tool_calls=[{**CALL, "id": call_id, "function": function}])
+
+
+def taken(call_id: str, text: str) -> bytes:
+    """The service has the output of that call."""
+    return calling(call_id, text, "tool_submitted_output", "in_progress")
+
+
+class Script:
+    """A service whose stream says these parts; it waits at an event, and at None for outputs."""
+
+    def __init__(self, *parts: bytes | asyncio.Event | None) -> None:
+        self.outputs: list[list[str]] = []
+        self.paths: list[str] = []
+        self._parts = parts
+        self._posted = asyncio.Semaphore(0)
+
+    async def __call__(self, request: Received, writer: Writer) -> None:
+        """Answer."""
+        path = request.line.split()[1]
+        self.paths.append(path)
+        if path.endswith("submit_tool_outputs"):
+            outputs = json.loads(request.body)["tool_outputs"]
+            self.outputs.append([one["output"] for one in outputs])
+            writer.write(ACCEPTED)
+            self._posted.release()
+        elif path.endswith("cancel"):
+            writer.write(whole(json.dumps({**RUN, "status": "cancelling"}).encode()))
+        else:
+            writer.write(STREAM)
+            for part in self._parts:
+                if isinstance(part, bytes):
+                    writer.write(chunk(part))
+                else:
+                    await (self._posted.acquire() if part is None else part.wait())
+            writer.write(END)
+
+
+async def test_a_cancelled_run_begins_no_round_that_was_asked_for_before() -> None:
+    """Calls that were to come after those at work are neither made nor answered."""
+    ran: list[str] = []
+    told: list[Any] = []
+    at_work, cancelled = asyncio.Event(), asyncio.Event()
+
+    @tool(name="echo")
+    async def endless(text: str) -> str:
+        """Wait for ever."""
+        ran.append(text)
+        at_work.set()
+        await asyncio.Event().wait()
+        return text
+
+    both = calling("c", "first") + calling("d", "second")
+    over = run_at("run_cancelling", "cancelling") + run_at("run_end", "cancelled")
+    service = Script(BEGIN + STEP_BEGINS + both, cancelled, over)
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(service) as server,
+        AppBuilder("k", server.url) as client,
+        stream_of(client, tools=[endless]) as stream,
+    ):
+        async for event in stream:
+            told.append(event)
+            if isinstance(event, RunEvent) and event.round == "round 2":
+                await at_work.wait()
+                await stream.cancel()
+                cancelled.set()
+
+    assert isinstance(told[-1], RunEvent)
+    assert told[-1].status == "cancelled"
+    assert (ran, service.outputs) == (["first"], [])
+    assert len([event for event in told if isinstance(event, ToolStarted)]) == 1
+    assert service.paths == ["/v2/threads/runs", "/v2/threads/runs/cancel"]
+
+
+async def test_late_word_of_older_outputs_does_not_end_the_present_round() -> None:
+    """The outputs of the step before are taken while the next one's tool works: it goes on."""
+    gate = asyncio.Event()
+
+    @tool(name="echo")
+    async def gated(text: str) -> str:
+        """The second time wait for the gate."""
+        if text == "second":
+            await gate.wait()
+        return text
+
+    service = Script(
+        BEGIN + STEP_BEGINS + calling("c", "first"),
+        None,
+        STEP_ENDS + status("tool_step_begin", "in_progress", run_step_object=SECOND_STEP),
+        calling("d", "second") + taken("c", "first"),
+        None,
+        taken("d", "second") + status("tool_step_end", "completed", run_step_object=SECOND_STEP),
+        FINISHED,
+    )
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(service) as server,
+        AppBuilder("k", server.url) as client,
+        stream_of(client, tools=[gated]) as stream,
+    ):
+        async for event in stream:
+            if event.name == "tool_submitted_output":
+                gate.set()
+        result = await stream.result()
+
+    assert service.outputs == [["first"], ["second"]]
+    assert result.run.status == "completed"
+
+
+async def test_a_round_that_somebody_else_answered_is_dropped() -> None:
+    """Outputs are told as taken before ours were sent: the tool ends, and the run goes on."""
+    ended = asyncio.Event()
+
+    @tool(name="echo")
+    async def endless(text: str) -> str:
+        """Wait for ever."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return text
+
+    service = Script(
+        BEGIN + STEP_BEGINS + CALLS, TAKEN, ended, STEP_ENDS + CREATION + said("完") + FINISHED
+    )
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(service) as server,
+        AppBuilder("k", server.url) as client,
+        stream_of(client, tools=[endless], on_exit="cancel") as stream,
+    ):
+        result = await stream.result()
+
+    assert (result.run.status, result.text) == ("completed", "完")
+    assert service.paths == ["/v2/threads/runs"]
+
+
+def test_silence_counts_again_after_a_round_was_dropped() -> None:
+    """No tool works any more: the service that says nothing is silent."""
+
+    @tool(name="echo")
+    async def endless(text: str) -> str:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return text
+
+    async def main() -> list[str]:
+        service = Script(BEGIN + STEP_BEGINS + CALLS, TAKEN, asyncio.Event())
+        async with (
+            RawServer(service) as server,
+            AppBuilder("k", server.url, timeouts=Timeouts(idle=20)) as client,
+            stream_of(client, tools=[endless]) as stream,
+        ):
+            with pytest.raises(IdleTimeout):
+                await stream.result()
+        return service.paths
+
+    assert virtual_time.run(main()) == ["/v2/threads/runs"]
+
+
+TEXTS_THAT_ARE_NONE = ["overloaded", "exceeded", "\n dates: none"]
+
+
+@pytest.mark.parametrize("text", TEXTS_THAT_ARE_NONE)
+async def test_a_text_without_a_frame_is_told_with_its_type(text: str) -> None:
+    """In one piece or byte by byte; what a stream's field could begin like, too."""
+    body = text.encode()
+    plain = STREAM.replace(KIND.encode(), b"text/plain")
+    cut = [chunk(body[i : i + 1]) for i in range(len(body))]
+    for answer in (answering(whole(body, kind="text/plain")), answering(plain, *cut, END)):
+        error = await failing(answer, RemoteProtocolError)
+
+        assert "text/plain" in error.message
+        assert error.thread_id == "thread_1"

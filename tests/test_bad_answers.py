@@ -367,7 +367,8 @@ def event(name: str, data: Any) -> bytes:
 
 
 BEGUN = event("thread.run.created", RUN)
-OVER = event("thread.run.completed", {**RUN, "status": "completed"}) + event("done", b"[DONE]")
+DONE = event("done", b"[DONE]")
+OVER = event("thread.run.completed", {**RUN, "status": "completed"}) + DONE
 DELTA = b'{"id":"m","delta":{"content":[{"type":"text","text":{"value":"%b"}}]}}'
 
 
@@ -379,6 +380,10 @@ def events(*pieces: bytes, kind: str = "text/event-stream") -> Any:
 STREAMS: dict[str, tuple[Any, type[AssistError], str]] = {
     "JSON": (answering(whole(json.dumps(RUN).encode())), RemoteProtocolError, "application/json"),
     "HTML": (answering(whole(b"<html>", kind="text/html")), RemoteProtocolError, "text/html"),
+    "text": (events(b"overloaded", kind="text/plain"), RemoteProtocolError, "text/plain"),
+    "text like a field": (
+        events(b"exceeded", kind="text/plain"), RemoteProtocolError, "text/plain",
+    ),
     "204": (
         answering(line("204 No", "Content-Type: text/event-stream")), RemoteProtocolError, "204",
     ),
@@ -475,6 +480,53 @@ async def test_a_stream_that_says_nothing_is_a_first_event_timeout(sent: bytes) 
     error = await outcome(answer, streamed, timeouts=Timeouts(first_event=0.2))
 
     assert type(error) is FirstEventTimeout
+
+
+WAITS = {
+    **RUN,
+    "status": "requires_action",
+    "required_action": {
+        "submit_tool_outputs": {
+            "tool_calls": [{"id": "", "function": {"name": "gated", "arguments": "{}"}}]
+        }
+    },
+}
+
+
+async def test_a_run_that_seems_to_go_on_still_gets_its_outputs() -> None:
+    """`in_progress` after `requires_action` ends no tool: only outputs open the next stream."""
+    gate = asyncio.Event()
+    posted: list[Any] = []
+
+    @tool
+    async def gated() -> str:
+        """Wait for the gate."""
+        await gate.wait()
+        return "through"
+
+    moves = event("thread.run.in_progress", {**RUN, "status": "in_progress"})
+    first = events(BEGUN, event("thread.run.requires_action", WAITS), moves, DONE)
+
+    async def answer(request: Received, writer: Writer) -> None:
+        submits = "submit_tool_outputs" in request.line
+        if submits:
+            posted.append(json.loads(request.body)["tool_outputs"])
+        await (events(OVER) if submits else first)(request, writer)
+
+    async with (
+        asyncio.timeout(SAFETY),
+        RawServer(answer) as server,
+        made(server.url) as client,
+        client.threads.runs.stream("t", assistant_id="a", tools=[gated]) as stream,
+    ):
+        async for told in stream:
+            if told.name == "thread.run.in_progress":
+                gate.set()
+        result = await stream.result()
+
+    assert [[one["output"] for one in outputs] for outputs in posted] == [["through"]]
+    assert result.run.status == "completed"
+    assert len(server.requests) == 2
 
 
 def endless(first: bytes, again: bytes, head: bytes) -> Any:

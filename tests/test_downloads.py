@@ -1,10 +1,14 @@
 """Files on their way here: whole or not there, under a safe name, never over another one."""
 
 import asyncio
+import gc
 import gzip
 import io
 import os
+import sys
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +30,8 @@ from aiodashassist import (
     TotalTimeout,
     TransportError,
 )
+from aiodashassist.core.operations import DownloadFile
+from aiodashassist.downloads import Arrival
 from aiodashassist.server import LocalServer
 from tests import virtual_time
 from tests.raw_server import RawServer, Received, Writer, answering, whole
@@ -445,6 +451,64 @@ async def test_what_a_writable_raises_is_the_callers() -> None:
 
     with pytest.raises(StopHere):
         await downloaded(answer(), Full())
+
+
+@contextmanager
+def unclosed() -> Iterator[list[str]]:
+    """The generators that are left to the garbage collector meanwhile, by name."""
+    hooks = sys.get_asyncgen_hooks()
+    found: list[str] = []
+
+    def finalize(generator: Any) -> None:
+        found.append(generator.__qualname__)
+        if hooks.finalizer is not None:
+            hooks.finalizer(generator)
+
+    gc.collect()  # what others left
+    sys.set_asyncgen_hooks(finalizer=finalize)
+    try:
+        yield found
+        gc.collect()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
+async def test_a_download_that_fails_closes_what_it_reads_from(tmp_path: Path) -> None:
+    """Also of an answer that was looked at first, and before or after a piece was handed on."""
+
+    class Full:
+        def write(self, _data: bytes) -> None:
+            raise StopHere
+
+    # JSON without a name: it is read until it cannot be an error any more.
+    large = answer(b'{"a":"' + b"x" * 200_000 + b'"}', None, "application/json")
+    with unclosed() as left_open:
+        with pytest.raises(InvalidArgument):
+            await downloaded(large, tmp_path / "missing" / "a.json")
+        with pytest.raises(StopHere):
+            await downloaded(large, Full())
+        with pytest.raises(StopHere):
+            await downloaded(answer(), Full())
+
+    assert left_open == []
+
+
+async def test_bytes_that_nobody_takes_are_closed() -> None:
+    """Whoever wants none of them may raise before the first."""
+
+    async def refuse(_arrival: Arrival) -> None:
+        raise StopHere
+
+    large = answer(b'{"a":"' + b"x" * 200_000 + b'"}', None, "application/json")
+    with unclosed() as left_open:
+        async with (
+            RawServer(answering(large)) as server,
+            AppBuilder("k", server.url) as client,
+        ):
+            with pytest.raises(StopHere):
+                await client._session.fetch(DownloadFile(file_id="f"), refuse)
+
+    assert left_open == []
 
 
 async def test_progress_has_to_be_a_plain_function(tmp_path: Path) -> None:

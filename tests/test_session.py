@@ -43,6 +43,7 @@ from aiodashassist.errors import (
     UnsupportedOperation,
 )
 from aiodashassist.session import Body, Session
+from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 
 KEY = "sk-very-secret-0123456789"
@@ -1294,6 +1295,69 @@ async def test_json_that_does_not_end_is_a_request_timeout() -> None:
     assert type(error) is RequestTimeout
 
 
+def trickling(*pieces: bytes, every: float, begun: bytes = STREAM) -> Any:
+    """Waits before each chunk, and then for ever."""
+
+    async def answer(_request: Received, writer: Writer) -> None:
+        writer.write(begun)
+        for piece in pieces:
+            await asyncio.sleep(every)
+            writer.write(chunk(piece))
+        await asyncio.Event().wait()
+
+    return answer
+
+
+def test_json_that_is_read_in_pieces_survives_a_cancelled_read() -> None:
+    """What had come is not lost, so that it is the error it tells; and each read tells it again."""
+    pieces = [REFUSED[:10], REFUSED[10:20], REFUSED[20:] + b"\r\n"]
+    marked = head(kind="text/event-stream", length=len(b"".join(pieces)))
+
+    async def answer(_request: Received, writer: Writer) -> None:
+        writer.write(marked)
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(3)
+
+    async def main() -> list[tuple[type[AssistError], str]]:
+        told = []
+        async with RawServer(answer) as server, made(server.url) as client:
+            body = await session_of(client).open(RUN)
+            with pytest.raises(TimeoutError):  # after the second piece
+                async with asyncio.timeout(4):
+                    await body.read()
+            for _ in range(2):
+                with pytest.raises(AssistError) as caught:
+                    await body.read()
+                told.append((type(caught.value), caught.value.message))
+            body.close()
+        return told
+
+    assert virtual_time.run(main()) == [(AuthenticationError, "no")] * 2
+
+
+def test_a_block_is_left_at_once_after_an_error_that_did_not_end() -> None:
+    """No run is looked for in an answer of which it is known that it is no stream."""
+
+    async def main() -> tuple[float, float]:
+        time = asyncio.get_running_loop().time
+        timeouts = Timeouts(read=3, cancel=50, first_event=100)
+        async with (
+            RawServer(trickling(REFUSED[:20], every=0)) as server,
+            made(server.url, timeouts=timeouts) as client,
+        ):
+            async with client.threads.runs.stream("t", assistant_id="a") as stream:
+                with pytest.raises(RequestTimeout):
+                    await anext(stream)
+                told = time()
+            return told, time() - told
+
+    told, left = virtual_time.run(main())
+
+    assert told == pytest.approx(3)
+    assert left == pytest.approx(0)
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -1313,6 +1377,56 @@ async def test_an_event_stream_may_have_braces_anywhere_else(pieces: list[bytes]
         body.close()
 
     assert b"".join(read) == b"".join(pieces)
+
+
+PLAIN = head(kind="text/plain")
+OF_A_RUN = b'event:thread.run.%b\ndata:{"id":"run_1","thread_id":"t","status":"%b"}\n\n'
+EVENTS = OF_A_RUN % (b"created", b"queued") + OF_A_RUN % (b"completed", b"completed")
+PING = b": ping\n\n"
+
+
+@pytest.mark.parametrize("pieces", [[EVENTS], [EVENTS[:2], EVENTS[2:]]], ids=["whole", "cut"])
+@pytest.mark.parametrize("limit", [10, None])
+def test_the_first_event_of_a_stream_of_another_type_may_be_slow(
+    limit: float | None, pieces: list[bytes]
+) -> None:
+    """`first_event` bounds it, and `read` has nothing to say; half a field's name may be one."""
+
+    async def main() -> str:
+        async with (
+            RawServer(trickling(*pieces, every=4, begun=PLAIN)) as server,
+            made(server.url, timeouts=Timeouts(first_event=limit, read=1)) as client,
+            client.threads.runs.stream("t", assistant_id="a") as stream,
+        ):
+            return str((await stream.result()).run.status)
+
+    assert virtual_time.run(main()) == "completed"
+
+
+@pytest.mark.parametrize("pieces", [[], [PING], [b"\n", PING]])
+@pytest.mark.parametrize("read", [1, None])
+def test_a_stream_of_another_type_that_says_nothing_is_a_first_event_timeout(
+    pieces: list[bytes], read: float | None
+) -> None:
+    """After its head, and after what is no event; all of it is one wait, from the request on."""
+
+    async def main() -> float:
+        time = asyncio.get_running_loop().time
+        answer = trickling(*pieces, every=4, begun=PLAIN)
+        async with (
+            RawServer(answer) as server,
+            made(server.url, timeouts=Timeouts(first_event=10, read=read)) as client,
+        ):
+            began = time()
+            with pytest.raises(FirstEventTimeout) as caught:
+                async with client.threads.runs.stream(
+                    "t", assistant_id="a", on_exit="leave"
+                ) as stream:
+                    await stream.result()
+            assert caught.value.thread_id == "t"
+            return time() - began
+
+    assert virtual_time.run(main()) == pytest.approx(10)
 
 
 async def test_a_stream_knows_the_headers_of_its_answer() -> None:
