@@ -191,8 +191,8 @@ class Body:
         self._refused: asyncio.Task[AssistError] | None = None  # what it says, if it is no stream
 
     @property
-    def says_so(self) -> bool:
-        """Whether it says that it is an event stream."""
+    def is_labelled(self) -> bool:
+        """Whether its type says that it is an event stream."""
         return EVENT_STREAM in self.headers.get("content-type", "").lower()
 
     async def begin(self) -> None:
@@ -205,7 +205,9 @@ class Body:
             arrived = await self._next()
             self._held += arrived
             begins = self._held.removeprefix(BOM).lstrip()
-            if begins.startswith(UNFRAMED) or not (self.says_so or _may_be_framed(begins, arrived)):
+            if begins.startswith(UNFRAMED) or not (
+                self.is_labelled or _may_be_framed(begins, arrived)
+            ):
                 self._refused = asyncio.get_running_loop().create_task(self._unframed(begins))
             undecided = BOM.startswith(self._held) or NULL.startswith(begins)
             self._begun = not (arrived and undecided and len(self._held) < LONGEST_BLANK)
@@ -350,12 +352,12 @@ class Session:
 
             waited = asyncio.get_running_loop().time() - began
             body = Body(response, waited, unframed, told.request_id)
-            if not body.says_so:
-                await self._begun(body)
+            if not body.is_labelled:
+                await self._look_ahead(body)
                 body.waited = asyncio.get_running_loop().time() - began
         return body
 
-    async def _begun(self, body: Body) -> None:
+    async def _look_ahead(self, body: Body) -> None:
         """Look at an answer of another type, so that an error is told before it is iterated."""
         limit = self.config.timeouts.first_event
         rest = None if limit is None else max(0, limit - body.waited)
@@ -488,7 +490,7 @@ class Session:
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
         told.status = response.status
-        told.request_id = self.provider.request_id(_lower(response))
+        told.request_id = self.provider.request_id(response.headers)
         if response.status < 200:
             response.close()
             raise RemoteProtocolError(f"{response.status} is no status of an answer")
@@ -552,9 +554,12 @@ class Session:
         return Response(status=response.status, headers=_lower(response), body=b"".join(pieces))
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
-        error = self.provider.error(operation, without(response, self._secrets()))
+        error = self.provider.error(operation, response)
         if error is None:
             return
+        shown = without(response, self._secrets())
+        if shown is not response:
+            error = self.provider.error(operation, shown) or error
         if self.provider.unsupported(operation, error):
             self._unsupported.add(type(operation))
             told = self._unsupported_error(operation)

@@ -28,6 +28,7 @@ __all__ = (
     "read_function",
     "read_odd_tool",
     "without_nulls",
+    "without_nulls_inside",
 )
 
 T = TypeVar("T")
@@ -78,6 +79,14 @@ def without_nulls(value: object) -> dict[str, Any]:
     return {key: item for key, item in as_object(value).items() if item is not None}
 
 
+def without_nulls_inside(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without its nulls, and without those of the objects in it."""
+    return {
+        key: without_nulls(value) if isinstance(value, Mapping) else value
+        for key, value in without_nulls(item).items()
+    }
+
+
 def converted(data: Any, kind: type[T]) -> T:
     """Plain data as a struct.
 
@@ -103,12 +112,8 @@ def _content(part: Mapping[str, Any]) -> Content:
 
 def read_function(item: Mapping[str, Any]) -> Tool:
     """A declared function; one of no known shape stays a dict."""
-    plain = {
-        key: without_nulls(value) if isinstance(value, Mapping) else value
-        for key, value in without_nulls(item).items()
-    }
     try:
-        return msgspec.convert(plain, FunctionTool)
+        return msgspec.convert(without_nulls_inside(item), FunctionTool)
     except BROKEN:
         return dict(item)
 

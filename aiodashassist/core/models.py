@@ -136,6 +136,10 @@ class Content(Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
     image_file: ImageFile | None = None
 
 
+def _joined(parts: tuple[Content, ...]) -> str:
+    return "".join(part.text.value for part in parts if part.text is not None)
+
+
 class Message(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
     """A message of a thread (dashscope.md §3.4)."""
 
@@ -161,7 +165,7 @@ class Message(Model, frozen=True, kw_only=True, repr_omit_defaults=True):
     @property
     def text(self) -> str:
         """All text of the message, joined."""
-        return "".join(part.text.value for part in self.content if part.text is not None)
+        return _joined(self.content)
 
 
 class FinalMessage(Struct, frozen=True, kw_only=True):
@@ -180,7 +184,7 @@ class FinalAnswer(Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """All text of the message, joined."""
-        return "".join(part.text.value for part in self.message.content if part.text is not None)
+        return _joined(self.message.content)
 
 
 class SubmitToolOutputs(Struct, frozen=True, kw_only=True):

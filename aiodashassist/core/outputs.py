@@ -84,7 +84,7 @@ def check_outputs(name: str, outputs: object) -> tuple[ToolOutput, ...]:
     if not isinstance(outputs, list | tuple) or not all(isinstance(o, ToolOutput) for o in outputs):
         raise InvalidArgument(f"{name} must be a list of ToolOutput")
     for output in outputs:
-        for text in (output.output, output.tool_call_id):
+        for text in (output.output, output.tool_call_id, output.run_id):
             if not isinstance(text, str) or LONE.search(text):
                 raise InvalidArgument(f"{name}: an output and its id must be texts")
     return tuple(outputs)

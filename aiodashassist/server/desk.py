@@ -216,13 +216,13 @@ class Desk:
 
     def _create_run(self, workspace: str, op: ops.CreateRun) -> Struct:
         thread = self._store.get(workspace, Thread, op.thread_id)
-        if op.params.get("tool_output") is not None:
-            return self._go_on(workspace, op)
+        output = op.params.get("tool_output")
+        if output is not None:
+            return self._go_on(workspace, op, output)
         return self._begin(workspace, thread, op.params, stream=op.stream, announce=False)
 
-    def _go_on(self, workspace: str, op: ops.CreateRun) -> Started:
+    def _go_on(self, workspace: str, op: ops.CreateRun, output: ToolOutput) -> Started:
         """Answer the one call that a run waits for, and follow it anew (appbuilder.md §5.6)."""
-        output = op.params["tool_output"] or ToolOutput(output="")
         if op.params.get("additional_messages"):
             raise Refusal("invalid", "tool_output goes on with a run, which takes no messages.")
         run_id = output.run_id or self._runs.active_on(op.thread_id)

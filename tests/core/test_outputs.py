@@ -173,7 +173,8 @@ def test_what_is_no_list_of_outputs_is_refused(outputs: Any) -> None:
 @pytest.mark.parametrize(
     "fields",
     [{"output": 5}, {"output": None}, {"output": b"1"}, {"output": "a\ud800"}, {"output": "\udfff"},
-     {"tool_call_id": 5}, {"tool_call_id": None}, {"tool_call_id": "\ud800"}],
+     {"tool_call_id": 5}, {"tool_call_id": None}, {"tool_call_id": "\ud800"}, {"run_id": 5},
+     {"run_id": "\ud800"}],
 )  # fmt: skip
 def test_an_output_that_cannot_travel_is_refused(fields: Any) -> None:
     """Output and id are texts without half a pair; the good ones before it do not help."""

@@ -1,6 +1,6 @@
 """The limits that AppBuilder documents (appbuilder.md §2, §3), checked before anything is sent.
 
-The server checks the same ones, with what only the service is strict about in `serve.py`.
+The server checks the same ones, and what only the service is strict about in `asking.py`.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from aiodashassist.core import checks
+from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.tooling import FunctionTool, PluginTool, RagTool, ToolOutput
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
 
@@ -79,7 +80,7 @@ def _check_file_ids(name: str, value: Any) -> None:
 
 def _check_tools(name: str, value: Any) -> None:
     """Only functions are documented (§3.2); a plain dict is the caller's own business."""
-    for tool in _items(name, value) if name == "override_tools" else _few(name, value):
+    for tool in _items(name, value):
         if isinstance(tool, PluginTool | RagTool):
             raise UnsupportedParameter(f"AppBuilder has no tools of type {tool.type!r} in {name}")
         if not isinstance(tool, FunctionTool | Mapping):
@@ -139,9 +140,7 @@ def _check_parameters(name: str, value: Any) -> None:
 def _check_output(name: str, value: Any) -> None:
     if not isinstance(value, ToolOutput):
         raise InvalidArgument(f"{name} must be a ToolOutput, not {type(value).__name__}")
-    for part in (value.output, value.tool_call_id, value.run_id):
-        if not isinstance(part, str):
-            raise InvalidArgument(f"{name}: an output and its ids must be texts")
+    check_outputs(name, (value,))
 
 
 def _check_outputs(name: str, value: Any) -> None:
@@ -171,7 +170,7 @@ CHECKS: dict[str, Callable[[str, Any], None]] = {
     "thought_instructions": _check_instructions,
     "chat_instructions": _check_instructions,
     "response_format": lambda name, value: checks.one_of(name, value, FORMATS),
-    "tools": _check_tools,
+    "tools": lambda name, value: _check_tools(name, _few(name, value)),
     "override_tools": _check_tools,
     "file_ids": _check_file_ids,
     "metadata": _check_metadata,

@@ -19,6 +19,7 @@ from aiodashassist.core.decoding import (
     read_function,
     read_odd_tool,
     without_nulls,
+    without_nulls_inside,
 )
 from aiodashassist.core.files import File
 from aiodashassist.core.models import Assistant, Run
@@ -48,10 +49,7 @@ def _tool(item: Mapping[str, Any]) -> Tool:
     if given == "function":
         return read_function(item)
     kind: Any = RagTool if given == "rag" else PluginTool
-    plain = {
-        key: without_nulls(value) if isinstance(value, Mapping) else value
-        for key, value in without_nulls(item).items()
-    }
+    plain = without_nulls_inside(item)
     known = kind is not PluginTool or plain.keys() <= {"type", "description", "auth"}
     try:
         tool: Tool = msgspec.convert(plain, kind) if known else read_odd_tool(item)
