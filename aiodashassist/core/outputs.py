@@ -86,7 +86,7 @@ def check_outputs(name: str, outputs: object) -> tuple[ToolOutput, ...]:
     for output in outputs:
         for text in (output.output, output.tool_call_id, output.run_id):
             if not isinstance(text, str) or LONE.search(text):
-                raise InvalidArgument(f"{name}: an output and its id must be texts")
+                raise InvalidArgument(f"{name}: an output and its ids must be texts")
     return tuple(outputs)
 
 

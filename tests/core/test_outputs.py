@@ -179,7 +179,7 @@ def test_what_is_no_list_of_outputs_is_refused(outputs: Any) -> None:
 def test_an_output_that_cannot_travel_is_refused(fields: Any) -> None:
     """Output and id are texts without half a pair; the good ones before it do not help."""
     wrong = ToolOutput(**{"output": "1", **fields})
-    with pytest.raises(InvalidArgument, match="outputs: an output and its id must be texts"):
+    with pytest.raises(InvalidArgument, match="outputs: an output and its ids must be texts"):
         check_outputs("outputs", [OUTPUT, wrong])
 
 
