@@ -7,144 +7,39 @@ client.py     one session, one provider, the resources of `resources/`
 stream.py     RunStream, what users iterate; loop.py is the one loop behind it
 tools.py      @tool and Toolset; schema.py reads signatures, dispatch.py runs the calls
 session.py    all I/O of the client; feed.py and clocks.py are one streamed answer
-polling.py    a run that is followed without a stream
+sending.py    what is sent again, and what is looked up; polling.py reads a run back
 pages.py      lists; uploads.py, downloads.py: files on their way
 core/         values and pure machines: models, events, operations, SSE, the run machine
 providers/    one folder for each wire, pure
 server/       the local server
 errors.py     every exception
+face.py       the public names
 """
 
-from aiodashassist.client import Client
-from aiodashassist.core.events import (
-    ErrorEvent,
-    Event,
-    MessageDelta,
-    MessageEvent,
-    RunEvent,
-    StepDelta,
-    StepEvent,
-    ThreadEvent,
-    ToolFinished,
-    ToolProgress,
-    ToolStarted,
-    UnknownEvent,
-)
-from aiodashassist.core.files import (
-    AssistantFile,
-    File,
-    FileContent,
-    MessageFile,
-)
-from aiodashassist.core.models import (
-    Assistant,
-    Content,
-    Deleted,
-    FinalAnswer,
-    LastError,
-    Message,
-    Page,
-    RequiredAction,
-    Run,
-    RunStep,
-    Thread,
-    TruncationStrategy,
-    Usage,
-)
-from aiodashassist.core.params import (
-    AssistantParams,
-    CancelParams,
-    Extras,
-    FileListParams,
-    FileParams,
-    ListParams,
-    MessageParams,
-    MessageUpdate,
-    ModelParameters,
-    RunParams,
-    SamplingParameters,
-    ThreadParams,
-    UserInfo,
-    UserLoc,
-)
-from aiodashassist.core.result import RunResult
-from aiodashassist.core.settings import Limits, Timeouts
-from aiodashassist.core.tooling import (
-    FunctionCall,
-    FunctionDefinition,
-    FunctionTool,
-    PluginCall,
-    PluginTool,
-    RagTool,
-    ToolCall,
-    ToolOutput,
-    UserAuth,
-)
-from aiodashassist.errors import (
-    APIError,
-    AssistError,
-    AuthenticationError,
-    BadRequest,
-    ConfigError,
-    Conflict,
-    ConnectError,
-    DecodeError,
-    FirstEventTimeout,
-    IdleTimeout,
-    InvalidArgument,
-    LocalProtocolError,
-    NotFound,
-    PauseRun,
-    PermissionDenied,
-    ProtocolError,
-    RateLimited,
-    RemoteProtocolError,
-    RequestTimeout,
-    ResponseTooLarge,
-    RunCancelled,
-    RunError,
-    RunExpired,
-    RunFailed,
-    RunIncomplete,
-    ServerError,
-    StreamInterrupted,
-    ToolArgumentsError,
-    ToolError,
-    ToolNotFound,
-    ToolRoundsExceeded,
-    ToolTimeout,
-    TotalTimeout,
-    TransportError,
-    UnexpectedRedirect,
-    UnsupportedOperation,
-    UnsupportedParameter,
-)
-from aiodashassist.handler import Approve, ToolContext
-from aiodashassist.hooks import CallInfo
-from aiodashassist.pages import Paginator
-from aiodashassist.services import AppBuilder, AssistantsClient, DashScope
-from aiodashassist.stream import RunStream
-from aiodashassist.tools import Toolset, tool
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiodashassist.face import *  # noqa: F403
 
 __version__ = "0.1.0"
 
-__all__ = (
-    "APIError", "AppBuilder", "Approve", "AssistError", "Assistant", "AssistantFile",
-    "AssistantParams", "AssistantsClient", "AuthenticationError", "BadRequest", "CallInfo",
-    "CancelParams", "Client", "ConfigError", "Conflict", "ConnectError", "Content", "DashScope",
-    "DecodeError", "Deleted", "ErrorEvent", "Event", "Extras", "File", "FileContent",
-    "FileListParams", "FileParams", "FinalAnswer", "FirstEventTimeout", "FunctionCall",
-    "FunctionDefinition", "FunctionTool", "IdleTimeout", "InvalidArgument", "LastError", "Limits",
-    "ListParams", "LocalProtocolError", "Message", "MessageDelta", "MessageEvent", "MessageFile",
-    "MessageParams", "MessageUpdate", "ModelParameters", "NotFound", "Page", "Paginator",
-    "PauseRun", "PermissionDenied", "PluginCall", "PluginTool", "ProtocolError", "RagTool",
-    "RateLimited", "RemoteProtocolError", "RequestTimeout", "RequiredAction", "ResponseTooLarge",
-    "Run", "RunCancelled", "RunError", "RunEvent", "RunExpired", "RunFailed", "RunIncomplete",
-    "RunParams", "RunResult", "RunStep", "RunStream", "SamplingParameters", "ServerError",
-    "StepDelta", "StepEvent", "StreamInterrupted", "Thread", "ThreadEvent", "ThreadParams",
-    "Timeouts", "ToolArgumentsError", "ToolCall", "ToolContext", "ToolError", "ToolFinished",
-    "ToolNotFound", "ToolOutput", "ToolProgress", "ToolRoundsExceeded", "ToolStarted",
-    "ToolTimeout", "Toolset", "TotalTimeout", "TransportError", "TruncationStrategy",
-    "UnexpectedRedirect", "UnknownEvent", "UnsupportedOperation", "UnsupportedParameter", "Usage",
-    "UserAuth", "UserInfo", "UserLoc", "tool",
-)  # fmt: skip
+
+def __getattr__(name: str) -> Any:
+    """A public name. Not before: whoever imports a part, such as pytest its plugin, pays for that.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    face = import_module("aiodashassist.face")
+    if name in globals():  # a module that came with it
+        return globals()[name]
+    if name != "__all__" and name not in face.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(face, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted({*globals(), *import_module("aiodashassist.face").__all__})

@@ -14,6 +14,7 @@ from aiodashassist.config import (
     check_key,
     check_kind,
     check_names,
+    check_retry,
     check_transport,
     check_workspace,
     joined,
@@ -23,7 +24,7 @@ from aiodashassist.core.models import Run
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Provider
 from aiodashassist.core.result import RunResult
-from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.core.settings import Limits, Retry, Timeouts
 from aiodashassist.hooks import Hook, check_hook
 from aiodashassist.resources.assistants import Assistants
 from aiodashassist.resources.files import Files
@@ -41,15 +42,16 @@ class ClientOptions(TypedDict, total=False):
     """What every client can be given.
 
     `tools` are the handlers of runs that are given none. `timeouts` and `limits` bound what is
-    waited for and taken. `proxy` and `ssl` are passed to aiohttp. `headers` are added to every
-    request and win over the usual ones. `allow_http` lets the key travel over plain http.
-    `session` is your own `aiohttp.ClientSession`: it is used and never closed. `on_request` and
-    `on_response` are plain functions that are told of every request and of what became of it, by
-    a `CallInfo`, without bodies and keys.
+    waited for and taken, `retry` says what is sent again. `proxy` and `ssl` are passed to aiohttp.
+    `headers` are added to every request and win over the usual ones. `allow_http` lets the key
+    travel over plain http. `session` is your own `aiohttp.ClientSession`: it is used and never
+    closed. `on_request` and `on_response` are plain functions that are told of every request and
+    of what became of it, by a `CallInfo`, without bodies and keys.
     """
 
     tools: Toolset
     timeouts: Timeouts
+    retry: Retry
     limits: Limits
     proxy: str | None
     ssl: SSLContext | bool
@@ -69,6 +71,7 @@ class Settings(TypedDict, total=False):
     api_key: str
     workspace: str | None
     timeouts: Timeouts
+    retry: Retry
     headers: Mapping[str, str]
     tools: Toolset
 
@@ -106,6 +109,7 @@ class Client:
             workspace=workspace,
             headers=check_headers(options.get("headers", {})),
             timeouts=check_kind("timeouts", options.get("timeouts", Timeouts()), Timeouts),
+            retry=check_retry(options.get("retry", Retry())),
             limits=check_kind("limits", options.get("limits", Limits()), Limits),
             proxy=options.get("proxy"),
             ssl=options.get("ssl", True),
@@ -147,6 +151,7 @@ class Client:
             key=check_key(settings.get("api_key", known.key)),
             workspace=workspace,
             timeouts=check_kind("timeouts", settings.get("timeouts", known.timeouts), Timeouts),
+            retry=check_retry(settings.get("retry", known.retry)),
             headers=joined(known.headers, headers),
         )
         tools = check_kind("tools", settings.get("tools", self._tools), Toolset)
@@ -187,6 +192,7 @@ class Client:
         try:
             await self._session.duties.finish(self._session.config.timeouts.cancel)
         finally:
+            self._session.turns.close()
             self._threads.close()
             await self._pool.close()
 
@@ -208,8 +214,8 @@ class Client:
             thread = thread_id
             if thread is None:
                 thread = (await self.threads.create()).id
-            await self.threads.messages.create(thread, content)
-            return ops.CreateRun(thread_id=thread, params=run, stream=True)
+            asked = await self.threads.messages.create(thread, content)
+            return ops.CreateRun(thread_id=thread, params=run, stream=True, hint=asked.id)
 
         return self._streams.make(opening, params)
 

@@ -4,12 +4,14 @@ No scope may stay open between two events of a stream, so what watches it is a t
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from aiodashassist.core.models import Run
 from aiodashassist.errors import AssistError
 
-__all__ = ("Alarm", "SilenceClock", "within")
+__all__ = ("Alarm", "SilenceClock", "expiry", "within")
 
 
 @asynccontextmanager
@@ -23,6 +25,18 @@ async def within(seconds: float | None, late: type[AssistError], words: str) -> 
         if not scope.expired():
             raise
         raise late(f"{words} {seconds} s") from error
+
+
+def expiry(run: Run | None) -> float | None:
+    """When a run expires, by the loop's clock; None where that is not told.
+
+    The service tells it by its own clock. One that is over already while the run still waits says
+    that the clocks differ, and nothing else.
+    """
+    if run is None or run.expires_at is None:
+        return None
+    left = run.expires_at / 1000 - time.time()
+    return asyncio.get_running_loop().time() + left if left > 0 else None
 
 
 class Alarm:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from aiodashassist.core import checks
-from aiodashassist.core.settings import Limits, Timeouts
+from aiodashassist.core.settings import Limits, Retry, Timeouts
 from aiodashassist.errors import ConfigError, InvalidArgument
 from aiodashassist.hooks import Hook
 
@@ -24,6 +24,7 @@ __all__ = (
     "check_key",
     "check_kind",
     "check_names",
+    "check_retry",
     "check_transport",
     "check_workspace",
     "dashscope_key",
@@ -44,6 +45,7 @@ class Config(Struct, frozen=True, kw_only=True):
     workspace: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    retry: Retry = field(default_factory=Retry)
     limits: Limits = field(default_factory=Limits)
     proxy: str | None = None
     ssl: SSLContext | bool = True
@@ -103,6 +105,25 @@ def check_kind(name: str, value: T, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
     return value
+
+
+def check_retry(retry: Retry) -> Retry:
+    """Rules that can be kept.
+
+    Raises:
+        ConfigError: it is no `Retry`, or has a value that is none.
+    """
+    check_kind("retry", retry, Retry)
+    try:
+        checks.whole("attempts", retry.attempts, "[1, inf)")
+        checks.whole("budget", retry.budget, "[0, inf)")
+        for name in ("first_delay", "longest_delay", "max_elapsed"):
+            seconds = getattr(retry, name)
+            if seconds is not None or name != "max_elapsed":
+                checks.between(name, seconds, "[0, inf]")
+    except InvalidArgument as error:
+        raise ConfigError(f"Retry: {error.message}") from error
+    return retry
 
 
 def joined(headers: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:

@@ -31,6 +31,7 @@ class Round:
         run_id: the run that asks.
         thread_id: the thread it runs on.
         given: outputs made elsewhere.
+        until: when the run expires, by the loop's clock; None where that is not known.
 
     Raises:
         InvalidArgument: a given output answers none of the calls; then nothing was run.
@@ -44,6 +45,7 @@ class Round:
         run_id: str,
         thread_id: str | None,
         given: Sequence[ToolOutput] = (),
+        until: float | None = None,
     ) -> None:
         self._calls = tuple(calls)
         self._outputs = known_outputs(calls, given)
@@ -56,7 +58,9 @@ class Round:
         if bench is not None:
             self._seats = asyncio.Semaphore(bench.concurrency)
             for i in self._missing():
-                self._jobs[i] = Job(self._calls[i], bench, run_id, thread_id, self._tell)
+                self._jobs[i] = Job(
+                    self._calls[i], bench, run_id, thread_id, self._tell, until=until
+                )
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._answer(i, job)) for i, job in self._jobs.items()]
 

@@ -8,6 +8,7 @@ AssistError                 run_id, thread_id, request_id, text: None where unkn
     TransportError          nothing usable was heard
         ConnectError  RequestTimeout  FirstEventTimeout  IdleTimeout  TotalTimeout
         StreamInterrupted  ResponseTooLarge  UnexpectedRedirect
+        OutcomeUnknown
     APIError                the service said no: status, code, message, retry_after
         BadRequest  AuthenticationError  PermissionDenied  NotFound  Conflict
         RateLimited  ServerError
@@ -22,7 +23,7 @@ PauseRun                    a signal and no error: raised by a tool or an approv
                             to the caller
 
 No error holds a key. What a run had said when it broke is `text`, an attribute to read: no `str`,
-no `repr` and no log line shows it. Every error can be pickled.
+no `repr`, no log line and no pickle has it. Every error can be pickled.
 """
 
 from typing import Any, Self
@@ -41,6 +42,7 @@ __all__ = (
     "InvalidArgument",
     "LocalProtocolError",
     "NotFound",
+    "OutcomeUnknown",
     "PauseRun",
     "PermissionDenied",
     "ProtocolError",
@@ -76,7 +78,7 @@ class AssistError(Exception):
         run_id: the run it happened in.
         thread_id: the thread it happened in.
         request_id: the service's id of the request, to quote when asking its support.
-        text: all text the run had delivered before. Never part of `str()` or `repr()`.
+        text: all text the run had delivered before. Never part of `str()`, `repr()` or a pickle.
     """
 
     def __init__(
@@ -104,8 +106,8 @@ class AssistError(Exception):
         return [("run", self.run_id), ("request", self.request_id)]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Keyword-only arguments do not survive the default protocol.
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
+        # Keyword-only arguments do not survive the default protocol; what was said is not kept.
+        return _rebuild, (type(self), self.args, {**self.__dict__, "text": None})
 
     def located(
         self,
@@ -170,7 +172,10 @@ class FirstEventTimeout(TransportError, TimeoutError):
 
 
 class IdleTimeout(TransportError, TimeoutError):
-    """No event came for `Timeouts.idle` seconds; comments and pings do not count."""
+    """No event came for `Timeouts.idle` seconds, and the run, read back, went on no more either.
+
+    Comments and pings do not count.
+    """
 
 
 class TotalTimeout(TransportError, TimeoutError):
@@ -178,7 +183,10 @@ class TotalTimeout(TransportError, TimeoutError):
 
 
 class StreamInterrupted(TransportError):
-    """The stream ended before the run was at rest; `text` is what had been delivered."""
+    """The stream ended before the run was at rest, and the run could not be read back.
+
+    `text` is what had been delivered.
+    """
 
 
 class ResponseTooLarge(TransportError):
@@ -187,6 +195,14 @@ class ResponseTooLarge(TransportError):
 
 class UnexpectedRedirect(TransportError):
     """The service answered with a redirect, which would carry the key elsewhere."""
+
+
+class OutcomeUnknown(TransportError):
+    """The answer was lost, and whether the work was done could not be learned.
+
+    The message says where to look; its cause is how the answer was lost. Nothing was sent again
+    that could have been done before.
+    """
 
 
 class APIError(AssistError):

@@ -3,19 +3,34 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from aiodashassist.core.models import Run
-from aiodashassist.core.operations import Operation, RetrieveRun, SubmitOutputs
+from aiodashassist.core.operations import (
+    CreateRun,
+    CreateThreadAndRun,
+    Operation,
+    RetrieveRun,
+    SubmitOutputs,
+)
+from aiodashassist.errors import AssistError
 from aiodashassist.feed import EventFeed, Feed
-from aiodashassist.polling import PolledRun
+from aiodashassist.polling import Break, PolledRun
 from aiodashassist.session import Session
 
-__all__ = ("Exchange", "Opening")
+__all__ = ("Exchange", "Lost", "Opening")
 
 Opening: TypeAlias = Callable[[], Awaitable[Operation[Run]]]
 """Gives the operation that begins the run, after whatever must be done before it.
 
 Its answer is the stream; that of a `RetrieveRun` is not, and the run is polled.
 """
+
+
+class Lost(Struct, frozen=True):
+    """The answer that would have been a stream was lost; the run was found all the same."""
+
+    run: Run
 
 
 class Exchange:
@@ -34,21 +49,45 @@ class Exchange:
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._session = session
+        self._operation: Operation[Run] | None = None  # that has begun the run
         self._feed: Feed | None = None  # the newest
         self._hung_up = False
 
-    async def begin(self, opening: Opening) -> Feed:
+    async def begin(self, opening: Opening) -> Feed | Lost:
         """Ask for the run, and open its stream."""
-        operation = await opening()
+        operation = self._session.marked(await opening())
         self.thread_id = getattr(operation, "thread_id", None)
         self.asked = True
         if isinstance(operation, RetrieveRun):
             self.run_id = operation.run_id
-            self._feed = PolledRun(self._session, operation.thread_id, operation.run_id)
-            return self._feed
+            return self.poll(operation.thread_id, operation.run_id)
+        self._operation = operation
         return await self._open(operation)
 
-    async def deliver(self, operation: SubmitOutputs) -> Feed | None:
+    async def again(self, error: AssistError, thread_id: str | None) -> Feed | Lost:
+        """After a stream that broke before it told of its run: that run, or the stream anew.
+
+        Args:
+            error: how it broke.
+            thread_id: the thread, where the stream told of that.
+
+        Raises:
+            AssistError: the run is not there, or it cannot be known; `error` where there is no
+                other reason.
+        """
+        operation = self._operation
+        if operation is None:
+            raise error
+        if isinstance(operation, CreateThreadAndRun) and thread_id is not None:
+            operation = CreateRun(thread_id=thread_id, params=operation.params, stream=True)
+        return await self._open(operation, error)
+
+    def poll(self, thread_id: str, run_id: str, broken: Break | None = None) -> Feed:
+        """Follow a run that has no stream, or none any more."""
+        self._feed = PolledRun(self._session, thread_id, run_id, broken)
+        return self._feed
+
+    async def deliver(self, operation: SubmitOutputs) -> Feed | Lost | None:
         """Send the outputs of a round; the stream that this opens, where it opens one."""
         if operation.stream:
             return await self._open(operation)
@@ -61,8 +100,12 @@ class Exchange:
         if self._feed is not None:
             self._feed.close()
 
-    async def _open(self, operation: Operation[Run]) -> Feed:
-        body = await self._session.open(operation)
+    async def _open(
+        self, operation: Operation[Run], lost: AssistError | None = None
+    ) -> Feed | Lost:
+        body = await self._session.open(operation, lost)
+        if isinstance(body, Run):
+            return Lost(body)
         config = self._session.config
         feed = EventFeed(
             body, self._session.provider.reader(body.headers), config.timeouts, config.limits

@@ -24,7 +24,7 @@ class CallInfo(Struct, frozen=True, kw_only=True):
         operation: what is asked, such as `CreateRun`.
         method: of HTTP.
         path: below the base URL, with the ids in it.
-        attempt: 1 for the first.
+        attempt: 1 for the first; a request that is sent again is told of again.
         status: of HTTP; None before the answer, and where none came.
         request_id: the service's id of the request, where the answer told it.
         seconds: from sending to the whole answer, of a stream to its beginning; None before.
@@ -55,14 +55,17 @@ def check_hook(name: str, hook: Hook | None) -> Hook | None:
 
 
 class Telling:
-    """Tells the hooks of one request: before it, and once after it, however it ended.
+    """Tells the hooks of one attempt: before it, and once after it, however it ended.
 
     Attributes:
         status: of the answer, as soon as it is known.
         request_id: of the answer.
     """
 
-    def __init__(self, before: Hook | None, after: Hook | None, request: Request) -> None:
+    def __init__(
+        self, before: Hook | None, after: Hook | None, request: Request, attempt: int = 1
+    ) -> None:
+        self._attempt = attempt
         self.status: int | None = None
         self.request_id: str | None = None
         self._before = before
@@ -92,6 +95,7 @@ class Telling:
             operation=request.operation,
             method=request.method,
             path=request.path,
+            attempt=self._attempt,
             status=self.status,
             request_id=self.request_id,
             seconds=seconds,

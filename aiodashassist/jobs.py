@@ -68,6 +68,7 @@ class Job:
         run_id: the run that asks.
         thread_id: the thread it runs on.
         tell: takes the events of the call.
+        until: when the run expires, by the loop's clock: no output is of use after it.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Job:
         run_id: str,
         thread_id: str | None,
         tell: Callable[[ToolEvent], None],
+        *,
+        until: float | None = None,
     ) -> None:
         self.call = call
         self.seconds = 0.0
@@ -84,6 +87,7 @@ class Job:
         self._run_id = run_id
         self._thread_id = thread_id
         self._tell = tell
+        self._until = until
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._began: float | None = None
@@ -165,7 +169,7 @@ class Job:
 
     async def _result(self, handler: Handler, arguments: dict[str, Any]) -> object:
         function = functools.partial(handler.function, **arguments)
-        seconds = self._bench.timeout if handler.timeout is None else handler.timeout
+        seconds = self._patience(handler)
         scope = asyncio.timeout(seconds)
         try:
             async with scope:
@@ -174,6 +178,14 @@ class Job:
             if not scope.expired():
                 raise
             raise ToolTimeout(f"{handler.name} timed out after {seconds:g} s") from error
+
+    def _patience(self, handler: Handler) -> float | None:
+        """Seconds that the tool may take: no more than the run waits."""
+        seconds = self._bench.timeout if handler.timeout is None else handler.timeout
+        if self._until is None:
+            return seconds
+        left = max(0.0, self._until - self._loop.time())
+        return left if seconds is None else min(seconds, left)
 
     async def _called(self, function: Callable[[], Any], *, on_loop: bool) -> object:
         result = function() if on_loop else await self._bench.threads.run(function)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from aiodashassist.clocks import Alarm
+from aiodashassist.clocks import Alarm, expiry
 from aiodashassist.core.events import ErrorEvent, Event, MessageEvent, RunEvent
 from aiodashassist.core.machine import CallTools, Finished, RunMachine
 from aiodashassist.core.models import Run
@@ -28,20 +28,24 @@ from aiodashassist.errands import Errands
 from aiodashassist.errors import (
     AssistError,
     DecodeError,
+    FirstEventTimeout,
+    IdleTimeout,
     LocalProtocolError,
     StreamInterrupted,
     TotalTimeout,
     TransportError,
 )
-from aiodashassist.exchange import Exchange, Opening
+from aiodashassist.exchange import Exchange, Lost, Opening
 from aiodashassist.feed import Feed
 from aiodashassist.jobs import Bench
+from aiodashassist.polling import Break
 from aiodashassist.session import Session
 
 __all__ = ("RunLoop",)
 
 logger = logging.getLogger(__name__)
 
+BREAKS = (StreamInterrupted, FirstEventTimeout, IdleTimeout)
 LINGER = 1.0  # seconds that a stream which has said all has to end, for its connection's sake
 
 
@@ -79,16 +83,17 @@ class RunLoop:
         self._exchange = Exchange(session)
         self._alarm = Alarm(session.config.timeouts.total, self._overdue)
         self._errands = Errands()
-        self._reported: AssistError | None = None  # by an error frame, after it was handed out
+        self._broken: AssistError | None = None  # how a stream broke whose run is not known yet
+        self._failure: AssistError | None = None  # raised when what came before is handed out
         self._later: deque[Event] = deque()  # to be handed out before anything else is read
-        self._opening: asyncio.Task[Feed] | None = None
+        self._opening: asyncio.Task[Feed | Lost] | None = None
         self._feed: Feed | None = None
         self._round: Round | None = None  # at work, or its outputs are on their way
         self._paused: Round | None = None  # the user has calls of it to answer
         self._submitted: Round | None = None  # the user's answers are on their way
         self._undelivered: Round | None = None  # its outputs have not arrived yet
         self._reading: asyncio.Task[Event | None] | None = None
-        self._posting: asyncio.Task[Feed | None] | None = None
+        self._posting: asyncio.Task[Feed | Lost | None] | None = None
         self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
         self._stopped = False
@@ -118,14 +123,58 @@ class RunLoop:
     async def begin(self, opening: Opening) -> None:
         """Open the stream; if this is cancelled the opening goes on, for `find_run`."""
         self._opening = self._errands.begin(self._exchange.begin(opening))
-        while not self._opening.done():
-            await self._wait({self._opening})
-        opened, self._opening = self._opening, None
-        self._opened(opened.result())
+        await self._until_open(self._opening)
 
-    def _opened(self, feed: Feed) -> None:
-        self._feed = feed
-        self.thread_id, self.machine.run_id = self._exchange.thread_id, self._exchange.run_id
+    async def _until_open(self, opening: asyncio.Task[Feed | Lost]) -> None:
+        while not opening.done():
+            await self._wait({opening})
+        self._opening = None
+        self._opened(opening.result())
+
+    def _opened(self, opened: Feed | Lost) -> None:
+        self.thread_id = self.thread_id or self._exchange.thread_id
+        self.machine.run_id = self.machine.run_id or self._exchange.run_id
+        self._feed = self._read_back(opened) if isinstance(opened, Lost) else opened
+        self._broken = None
+
+    def _read_back(self, lost: Lost) -> Feed:
+        """Follow the run of an answer that was lost."""
+        self.thread_id = self.thread_id or lost.run.thread_id
+        self.machine.run_id = lost.run.id
+        error, self._broken = self._broken, None
+        return self._poll(error or StreamInterrupted("the answer was lost, and the run found"))
+
+    def _poll(self, error: AssistError) -> Feed:
+        """Follow the run without its stream, from where that broke."""
+        broken = Break(
+            error=error,
+            snapshot=self.snapshot,
+            run=self.machine.run,
+            status=self.machine.status,
+        )
+        return self._exchange.poll(self.thread_id or "", self.machine.run_id or "", broken)
+
+    def _recover(self, error: AssistError) -> None:
+        """A stream broke: go on by reading the run back; it is never begun a second time.
+
+        Raises:
+            AssistError: the error, where there is nothing to go on with.
+        """
+        if not self._feed_breaks or not isinstance(error, BREAKS):
+            raise error
+        self._leave_feed()
+        if self.machine.run_id is not None:
+            self._feed = self._poll(error)
+        else:
+            self._broken = error
+            thread = self.snapshot.thread
+            known = thread.id if thread is not None else None
+            self._opening = self._errands.begin(self._exchange.again(error, known))
+
+    @property
+    def _feed_breaks(self) -> bool:
+        """Whether what is read is a stream, and no reading back of one."""
+        return self._feed is not None and self._feed.breaks_off
 
     async def next(self) -> Event | None:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
@@ -181,17 +230,31 @@ class RunLoop:
     async def find_run(self) -> None:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
         try:
-            if self._opening is not None:
-                self._opened(await self._opening)
-            while self.machine.run_id is None and self._feed is not None:
-                reading = self._reading or self._errands.begin(self._feed.next())
-                self._reading = None
-                event = await reading
-                if event is None:
+            while self.machine.run_id is None:
+                if self._opening is not None:
+                    opening, self._opening = self._opening, None
+                    self._opened(await opening)
+                elif self._feed is not None:
+                    await self._find_on()
+                else:
                     return
-                self._received(event)
         except AssistError as error:
             logger.debug("left before the run was known: %r", error)
+
+    async def _find_on(self) -> None:
+        """Read one event more; a stream that breaks is looked up."""
+        assert self._feed is not None  # noqa: S101 (for the type checker)
+        reading = self._reading or self._errands.begin(self._feed.next())
+        self._reading = None
+        try:
+            event = await reading
+        except BREAKS as error:
+            self._recover(error)
+            return
+        if event is None:
+            self._recover(StreamInterrupted("the stream ended before the run was known"))
+        else:
+            self._received(event)
 
     def stop(self) -> None:
         """Nobody may read on, but for `find_run`; whoever waits is woken."""
@@ -215,6 +278,9 @@ class RunLoop:
 
     async def _step(self) -> Event | None:
         """Do the next thing; an event to hand out, or None to look again."""
+        if self._opening is not None:
+            await self._until_open(self._opening)
+            return None
         if self._round is not None:
             return await self._attend(self._round)
         if self._posting is not None:
@@ -226,10 +292,32 @@ class RunLoop:
             case CallTools(calls=calls):
                 self._take_up(calls)
                 return None
-        event = await self._read()
+        return await self._read_on()
+
+    async def _read_on(self) -> Event | None:
+        """The next event of a stream that may break."""
+        try:
+            event = await self._read()
+        except BREAKS as error:
+            self._check()  # a clock or a close dropped the connection: then that is the reason
+            self._recover(error)
+            return None
         if event is None:
-            raise StreamInterrupted("the stream ended before the run was at rest")
-        return self._received(event)
+            self._recover(StreamInterrupted("the stream ended before the run was at rest"))
+            return None
+        received = self._received(event)
+        if isinstance(event, ErrorEvent) and not self.at_rest:
+            self._reported(event)
+        return received
+
+    def _reported(self, event: ErrorEvent) -> None:
+        """The service reported an error: the stream is left, and the run read back."""
+        error = self._session.provider.stream_error(event)
+        if self.machine.run_id is None or not self._feed_breaks:
+            self._failure = error
+            return
+        self._leave_feed()
+        self._feed = self._poll(error)
 
     def _take_up(self, calls: tuple[ToolCall, ...]) -> None:
         """Begin a round of tools; without a bench there is nobody at work in it."""
@@ -238,7 +326,12 @@ class RunLoop:
             return
         run_id, given = self.machine.run_id or "", self._given
         self._round = Round(
-            calls, self._bench, run_id=run_id, thread_id=self.thread_id, given=given
+            calls,
+            self._bench,
+            run_id=run_id,
+            thread_id=self.thread_id,
+            given=given,
+            until=expiry(self.machine.run),
         )
         self._given = ()
         for call, output in self._round.given:
@@ -293,16 +386,15 @@ class RunLoop:
 
     async def _read_beside(self) -> Event | None:
         """What the stream says while tools are at work; one that reopens may just end."""
+        if not self._exchange.reopens:
+            return await self._read_on()
         try:
             event = await self._read()
-        except TransportError:
-            if not self._exchange.reopens:
-                raise
+        except TransportError as error:
+            logger.debug("a stream that waits for tools did not end well: %r", error)
             event = None
         if event is not None:
             return self._received(event)
-        if not self._exchange.reopens:
-            raise StreamInterrupted("the stream ended while the run's tools were at work")
         self._leave_feed()
         return None
 
@@ -352,21 +444,22 @@ class RunLoop:
             self.snapshot.receive(missing)
             self._later.append(event)
         self.snapshot.receive(event)
-        if isinstance(event, ErrorEvent) and not self.at_rest:
-            self._reported = self._session.provider.stream_error(event)
         if self.thread_id is None and self.machine.run is not None:
             self.thread_id = self.machine.run.thread_id
-        if isinstance(event, RunEvent) and self.at_rest:
-            self._alarm.stop()
+        if isinstance(event, RunEvent):
+            self._session.experience.known.add(event.run.id)
+            if self.at_rest:
+                self._alarm.stop()
         return missing or event
 
-    def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[Feed | None]:
+    def _post(self, outputs: tuple[ToolOutput, ...]) -> asyncio.Task[Feed | Lost | None]:
         """Send the outputs of a round, in a task that no cancelled `next` cancels."""
         operation = SubmitOutputs(
             thread_id=self.thread_id or "",
             run_id=self.machine.run_id or "",
             tool_outputs=outputs,
             stream=self._exchange.reopens,
+            hint=self.machine.step_id or "",
         )
         return self._errands.begin(self._exchange.deliver(operation))
 
@@ -391,7 +484,7 @@ class RunLoop:
                     self.snapshot.called(call, answer.output)
             if feed is not None:
                 self._leave_feed()
-                self._feed = feed
+                self._feed = self._read_back(feed) if isinstance(feed, Lost) else feed
         if self._feed is not None:
             self._feed.bear_silence(patient=False)
 
@@ -406,8 +499,8 @@ class RunLoop:
             self._exchange.hang_up()
 
     def _check(self) -> None:
-        if self._reported is not None:
-            raise self._reported
+        if self._failure is not None:
+            raise self._failure
         if self._alarm.bell.done():
             total = self._session.config.timeouts.total
             raise TotalTimeout(f"the run took longer than {total} s")

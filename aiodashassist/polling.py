@@ -5,18 +5,34 @@ from the run, its steps and its messages, as soon as the run rests.
 """
 
 import asyncio
+import logging
 import random
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from aiodashassist.core import operations as ops
-from aiodashassist.core.events import Event, MessageEvent, RunEvent, StepEvent
-from aiodashassist.core.models import RESTING, Message, Page, RequiredAction, Run, RunStep
+from aiodashassist.core.events import (
+    Event,
+    MessageEvent,
+    RunEvent,
+    StepEvent,
+    StreamRecovered,
+)
+from aiodashassist.core.models import RESTING, FinalMessage, Message, Page, Run, RunStep
 from aiodashassist.core.params import ListParams
+from aiodashassist.core.snapshot import Snapshot
+from aiodashassist.errors import APIError, AssistError, IdleTimeout
 from aiodashassist.pages import Paginator
 from aiodashassist.session import Session
 
-__all__ = ("PolledRun", "pauses")
+__all__ = ("Break", "PolledRun", "pauses")
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 5.0  # seconds
@@ -32,37 +48,69 @@ def pauses() -> Iterator[float]:
         pause = min(pause * GROWTH, LONGEST_PAUSE)
 
 
+class Break(Struct, frozen=True, kw_only=True):
+    """How the stream broke that a run is read back for, and what had come of it.
+
+    Attributes:
+        error: how; raised where the run cannot be read back.
+        snapshot: what had come, as it grows.
+        run: the run as it was last seen.
+        status: of the run.
+    """
+
+    error: AssistError
+    snapshot: Snapshot
+    run: Run | None = None
+    status: str = ""
+
+
 class PolledRun:
     """The events of a run that is polled: every change of its status, and all it said at its rest.
 
-    A feed like that of a stream; the service's silence is no fault here. `next` is to be called in
-    a task of its own, since closing does not end one that waits.
+    A feed like that of a stream. `next` is to be called in a task of its own, since closing does
+    not end one that waits.
+
+    Args:
+        session: what asks.
+        thread_id: the thread.
+        run_id: the run.
+        broken: the stream that it is read back for: what had come does not come again, and a run
+            that does not go on for `Timeouts.idle` is given up. Without one silence is no fault.
     """
 
     breaks_off = False
 
-    def __init__(self, session: Session, thread_id: str, run_id: str) -> None:
+    def __init__(
+        self, session: Session, thread_id: str, run_id: str, broken: Break | None = None
+    ) -> None:
         self._session = session
         self._thread_id = thread_id
         self._run_id = run_id
-        self._status: str | None = None  # not looked at yet
-        self._action: RequiredAction | None = None
+        self._broken = broken
+        self._looked = False
+        self._status = broken.status if broken is not None else ""
+        run = broken.run if broken is not None else None
+        self._round = _round(run) if run is not None else ()
         self._events: deque[Event] = deque()
-        self._told: set[tuple[str, str]] = set()  # (id, status) of steps, and messages
+        self._told = broken.snapshot.told if broken is not None else set()
         self._pauses = pauses()
+        self._patient = False
+        self._silence = 0.0  # seconds that were waited since the run went on
+        self._trace: object = None  # of a run that is under way: it changes when the run goes on
         self._size = session.provider.largest_page
 
     async def next(self) -> Event | None:
         """The next event; None where the run goes on only in another stream, or not at all.
 
         Raises:
-            AssistError: the run cannot be read.
+            AssistError: the run cannot be read; of one that is read back, how its stream broke.
+            IdleTimeout: a run that is read back does not go on.
         """
         while not self._events:
-            if self._status in RESTING and self._is_over():
+            if self._looked and self._status in RESTING and self._is_over():
                 return None
-            if self._status is not None:
-                await asyncio.sleep(next(self._pauses))
+            if self._looked:
+                await self._pause()
             await self._look()
         return self._events.popleft()
 
@@ -71,30 +119,93 @@ class PolledRun:
         self._events.clear()
 
     def bear_silence(self, *, patient: bool) -> None:
-        """Nothing to do: silence is always borne."""
+        """Whether silence is borne without limit, because the service waits for us."""
+        self._patient = patient
+        self._silence = 0.0
 
     def _is_over(self) -> bool:
         return self._status != "requires_action" or self._session.provider.reopens
 
+    async def _pause(self) -> None:
+        """Wait for the next look; only this waiting is the service's silence."""
+        pause, idle = next(self._pauses), self._session.config.timeouts.idle
+        watched = self._broken is not None and not self._patient and idle is not None
+        if watched and idle is not None:
+            pause = min(pause, max(idle - self._silence, 0.0))
+        await asyncio.sleep(pause)
+        self._silence += pause
+        if watched and idle is not None and self._silence >= idle:
+            await self._check_progress(idle)
+
+    async def _check_progress(self, idle: float) -> None:
+        """A run that writes and calls goes on, although its status does not tell.
+
+        Raises:
+            IdleTimeout: it has not gone on since it was looked at last.
+        """
+        before, self._trace = self._trace, await self._read_back(self._traced())
+        if self._trace == before and not self._patient:
+            broken = self._broken
+            if broken is not None and isinstance(broken.error, APIError):
+                raise broken.error
+            raise IdleTimeout(f"the stream broke, and the run has not gone on for {idle} s since")
+        self._silence = 0.0
+
+    async def _traced(self) -> object:
+        run = await self._retrieved()
+        steps = [(step.id, step.status) for step in await self._listed_steps()]
+        messages = await self._messages(run, set())
+        return run.status, steps, [(message.id, len(message.text)) for message in messages]
+
+    async def _read_back(self, reading: Coroutine[Any, Any, T]) -> T:
+        """What is read; where it cannot be, the error is how the stream broke."""
+        try:
+            return await reading
+        except AssistError as error:
+            if self._broken is None:
+                raise
+            failure = error
+        logger.debug("run %s cannot be read back: %r", self._run_id, failure)
+        self._broken.error.__cause__ = self._broken.error.__cause__ or failure
+        raise self._broken.error
+
     async def _look(self) -> None:
-        run = await self._session.call(
-            ops.RetrieveRun(thread_id=self._thread_id, run_id=self._run_id)
-        )
-        if run.status == self._status != "requires_action":
+        await self._read_back(self._looked_at())
+        self._looked = True
+
+    async def _looked_at(self) -> None:
+        run = await self._retrieved()
+        again = self._looked and run.status == self._status
+        if not self._looked and self._broken is not None:
+            self._events.append(StreamRecovered(reason=self._broken.error.message, run=run))
+            if run.status not in RESTING:
+                self._trace = await self._traced()
+        if again and run.status != "requires_action":
             return
         said = await self._said(run) if run.status in RESTING else []
         self._events.extend(said)
         # Between two looks a run can be answered and ask for the next round.
-        action, asks = run.required_action, any(map(_asks, said))
-        if run.status != self._status or action != self._action or asks:
+        asks = any(map(_asks, said))
+        if run.status != self._status or _round(run) != self._round or asks:
             self._events.append(RunEvent(status=run.status, run=run))
-            self._status, self._action, self._pauses = run.status, action, pauses()
+            self._status, self._round = run.status, _round(run)
+            self._pauses, self._silence = pauses(), 0.0
+
+    async def _retrieved(self) -> Run:
+        return await self._session.call(
+            ops.RetrieveRun(thread_id=self._thread_id, run_id=self._run_id)
+        )
+
+    async def _listed_steps(self) -> list[RunStep]:
+        listed = Paginator(self._steps, {"order": "asc", "page_size": self._size})
+        return [step async for step in listed]
 
     async def _said(self, run: Run) -> list[Event]:
         """What the run did and said, in order, without what was told before."""
-        listed = Paginator(self._steps, {"order": "asc", "page_size": self._size})
-        steps = [step async for step in listed]
-        messages = {message.id: message for message in await self._messages(run, steps)}
+        steps = await self._listed_steps()
+        listed = await self._messages(run, {_written_by(step) for step in steps})
+        known = self._recognised(run, listed)
+        messages = {was.id: now for was, now in zip(listed, known, strict=True)}
         events: list[Event] = []
         for step in steps:
             message = messages.pop(_written_by(step), None)
@@ -105,24 +216,42 @@ class PolledRun:
             events += self._new(message.id, _message_event(message))
         return events
 
+    def _recognised(self, run: Run, listed: list[Message]) -> list[Message]:
+        """The messages as the stream named them.
+
+        Raises:
+            AssistError: how it broke, if the run has completed and a message it had begun is not
+                there: its end would be missing, and nobody told.
+        """
+        if self._broken is None:
+            return listed
+        known = self._broken.snapshot.recognised(listed)
+        if run.status == "completed" and self._broken.snapshot.broken_off(known):
+            raise self._broken.error
+        return known
+
     def _new(self, obj_id: str, event: StepEvent | MessageEvent) -> list[Event]:
         if (obj_id, event.status) in self._told:
             return []
         self._told.add((obj_id, event.status))
         return [event]
 
-    async def _messages(self, run: Run, steps: Collection[RunStep]) -> list[Message]:
+    async def _messages(self, run: Run, written: set[str]) -> list[Message]:
         """The run's messages, the oldest first; the thread may have many more, and older ones.
 
         They have its id, or a step names them: AppBuilder's were never seen (appbuilder.md §3.6).
+        One that only the run's final answer has is taken from there (§3.9).
         """
         found: list[Message] = []
-        written = {_written_by(step) for step in steps}
         async for message in Paginator(self._thread, {"order": "desc", "page_size": self._size}):
             if message.run_id == run.id or message.id in written:
                 found.insert(0, message)
             elif message.created_at and message.created_at < (run.created_at or 0):
                 break
+        final = run.final_answer.message if run.final_answer is not None else FinalMessage()
+        last = Message(id=final.message_id, role="assistant", content=final.content, run_id=run.id)
+        if last.id and not any(one.id == last.id or one.text == last.text for one in found):
+            found.append(last)
         return found
 
     async def _steps(self, page: ListParams) -> Page[RunStep]:
@@ -132,6 +261,11 @@ class PolledRun:
 
     async def _thread(self, page: ListParams) -> Page[Message]:
         return await self._session.call(ops.ListMessages(thread_id=self._thread_id, page=page))
+
+
+def _round(run: Run) -> tuple[tuple[str, str, str], ...]:
+    """What a run waits for; a stream and an answer may spell it differently but for this."""
+    return tuple((call.id, call.name, call.arguments) for call in run.tool_calls)
 
 
 def _written_by(step: RunStep) -> str:

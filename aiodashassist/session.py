@@ -6,6 +6,8 @@ clock but the stream's is here, and the key is put on a request here, just befor
 
 import asyncio
 import sys
+import time
+import uuid
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -27,8 +29,16 @@ from yarl import URL
 
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
-from aiodashassist.core.operations import CreateRun, CreateThreadAndRun, Operation
+from aiodashassist.core.marks import mark_of, marked, marks_in
+from aiodashassist.core.models import Run
+from aiodashassist.core.operations import (
+    CreateRun,
+    CreateThreadAndRun,
+    ListOperation,
+    Operation,
+)
 from aiodashassist.core.provider import Provider, Request, Response
+from aiodashassist.core.reconcile import Seen
 from aiodashassist.discretion import bare, secrets_in, without
 from aiodashassist.downloads import Arrival
 from aiodashassist.duties import Duties
@@ -48,11 +58,15 @@ from aiodashassist.errors import (
     UnsupportedOperation,
 )
 from aiodashassist.hooks import Telling
+from aiodashassist.sending import Experience, Sending, Unrepeatable
+from aiodashassist.turns import Turns
 from aiodashassist.uploads import Outgoing
 
-__all__ = ("Body", "HttpSession", "Pool", "Session")
+__all__ = ("Body", "HttpSession", "Pool", "Session", "translated")
 
 T = TypeVar("T")
+R = TypeVar("R")
+A = TypeVar("A", bound=Operation[Any])
 
 HttpSession: TypeAlias = aiohttp.ClientSession
 
@@ -67,6 +81,11 @@ LONGEST_BLANK = 1 << 10  # bytes before an answer begins; more of them are a str
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
+UNCONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientProxyConnectionError,
+    ConnectionRefusedError,
+)
 NO_HEADERS: Mapping[str, str] = {}
 RUNS = (CreateRun, CreateThreadAndRun)
 
@@ -113,11 +132,15 @@ class _Connector(aiohttp.TCPConnector):
 class Pool:
     """The one `aiohttp.ClientSession` of a client, opened on first use.
 
+    Attributes:
+        wrap: put around the session where it is asked for, such as by a recording.
+
     Args:
         own: the user's session, which is used and never closed; None opens one.
     """
 
     def __init__(self, own: HttpSession | None = None) -> None:
+        self.wrap: Callable[[Any], Any] | None = None
         self._own = own
         self._http = own
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -147,7 +170,7 @@ class Pool:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
-        return self._http
+        return self._http if self.wrap is None else self.wrap(self._http)
 
     async def close(self) -> None:
         """Close the connections; whatever is asked afterwards is told so."""
@@ -295,6 +318,8 @@ class Session:
 
     Attributes:
         duties: what must still be done before the connections are closed.
+        turns: how many requests there are at a time.
+        experience: what was learned from the requests before.
     """
 
     def __init__(self, provider: Provider, config: Config, pool: Pool) -> None:
@@ -302,6 +327,9 @@ class Session:
         self.config = config
         self.pool = pool
         self.duties = Duties()
+        limits = config.limits
+        self.turns = Turns(limits.max_concurrent_requests, limits.requests_per_minute)
+        self.experience = Experience(config.retry.budget)
         self._unsupported: set[type[Operation[Any]]] = set()
 
     def configured(self, config: Config) -> "Session":
@@ -311,51 +339,157 @@ class Session:
         return other
 
     async def call(self, operation: Operation[T]) -> T:
-        """Ask and decode the answer.
+        """Ask and decode the answer, as often as it takes and may be asked.
 
         Raises:
             AssistError: every failure is one of ours.
         """
+        result: T = await self._through(self.marked(operation), self._call)
+        self.experience.known.see(result)
+        return result
+
+    async def open(self, operation: Operation[Run], lost: AssistError | None = None) -> Body | Run:
+        """Ask for a stream; the run itself, where the answer was lost and it was found.
+
+        Args:
+            operation: what is asked for, marked already.
+            lost: how a stream that this had opened broke before the run was known.
+
+        Raises:
+            AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
+        """
+        sending = self._sending(operation)
+        with self._locating(operation):
+            opened: Body | Run = await sending.through(lambda n: self._open(operation, n), lost)
+        return opened
+
+    async def fetch(self, operation: Operation[T], take: Callable[[Arrival], Awaitable[R]]) -> R:
+        """Ask for bytes, and have `take` take them as they come; what it raises is the caller's.
+
+        Raises:
+            AssistError: every failure of the call is one of ours.
+        """
+        try:
+            result: R = await self._through(operation, lambda op, n: self._fetch(op, n, take))
+        except Unrepeatable as late:
+            failure = late.error
+        else:
+            return result
+        raise failure
+
+    def marked(self, operation: A) -> A:
+        """The operation, with what it is found by should its answer be lost."""
+        if not self.config.retry.reconcile or type(operation) not in self.provider.marks:
+            return operation
+        return operation if mark_of(operation) else marked(operation, uuid.uuid4().hex)
+
+    async def _through(
+        self, operation: Operation[Any], once: Callable[[Any, int], Awaitable[R]]
+    ) -> R | Any:
+        """Have an operation answered within the total time."""
+        total = within(self.config.timeouts.total, TotalTimeout, "the call took longer than")
+        with self._locating(operation):
+            async with total:
+                return await self._sending(operation).through(lambda n: once(operation, n))
+
+    @contextmanager
+    def _locating(self, operation: Operation[Any]) -> Iterator[None]:
+        """Have errors tell where they happened, and show nothing of the frames beneath."""
+        before = sys.exception()
+        try:
+            yield
+        except AssistError as error:
+            bare(error, before)
+            self._located(error, operation, NO_HEADERS, None)
+            raise
+
+    def _sending(self, operation: Operation[Any]) -> Sending:
+        size = self.provider.largest_page
+        return Sending(operation, self.config.retry, self.experience, self._seen, size)
+
+    async def _seen(self, operation: Operation[Any]) -> Seen:
+        """A look at what is there, for an inquiry."""
+        seen: Seen = await self._sending(operation).through(lambda n: self._look(operation, n))
+        return seen
+
+    async def _look(self, operation: Operation[Any], attempt: int) -> Seen:
+        response, result = await self._answer(operation, attempt)
+        is_list = isinstance(operation, ListOperation)
+        return Seen(result, marks_in(response.body) if is_list else ())
+
+    async def _call(self, operation: Operation[T], attempt: int) -> T:
+        response, result = await self._answer(operation, attempt)
+        mark = mark_of(operation)
+        if mark is not None and mark.encode() not in response.body:
+            self.experience.unkept.add(type(operation))
+        return result
+
+    async def _answer(self, operation: Operation[T], attempt: int) -> tuple[Response, T]:
+        """One attempt at a call: the answer, and what it decodes into."""
         timeouts = self.config.timeouts
         # The answer to such a call comes when the run rests, which may take a while.
         waits = self.provider.blocks and isinstance(operation, RUNS)
         silence = timeouts.idle if waits else timeouts.read
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect, sock_read=silence)
-        with self._asking(operation) as (request, told):
-            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
+        async with self.turns.turn():
+            with self._asking(operation, attempt) as (request, told):
                 response = await self._exchange(request, clocks, told)
-            self._raise_error(operation, response)
-            result = self._decoded(operation, response)
-            told.request_id = getattr(result, "request_id", None) or told.request_id
-            return result
+                self._raise_error(operation, response)
+                result = self._decoded(operation, response)
+                told.request_id = getattr(result, "request_id", None) or told.request_id
+                return response, result
 
-    async def open(self, operation: Operation[Any]) -> Body:
-        """Ask for a stream.
-
-        Raises:
-            AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
-        """
+    async def _open(self, operation: Operation[Run], attempt: int) -> Body:
+        """One attempt at a stream."""
         timeouts = self.config.timeouts
         clocks = aiohttp.ClientTimeout(total=None, connect=timeouts.connect)
-        began = asyncio.get_running_loop().time()
-        with self._asking(operation) as (request, told):
-            late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
-            async with late:
-                response = await self._send(request, clocks, told)
-            if response.status != 200 or self._is_too_large(response):
-                with _closing(response):
-                    raise await self._no_stream(operation, response, b"")
+        async with self.turns.turn():
+            began = asyncio.get_running_loop().time()
+            with self._asking(operation, attempt) as (request, told):
+                late = within(timeouts.first_event, FirstEventTimeout, "no answer began within")
+                async with late:
+                    response = await self._send(request, clocks, told)
+                if response.status != 200 or self._is_too_large(response):
+                    with _closing(response):
+                        raise await self._no_stream(operation, response, b"")
 
-            async def unframed(begun: bytes) -> AssistError:
-                error = await self._no_stream(operation, response, begun)
-                return self._located(error, operation, request.headers, told.request_id)
+                async def unframed(begun: bytes) -> AssistError:
+                    error = await self._no_stream(operation, response, begun)
+                    return self._located(error, operation, request.headers, told.request_id)
 
-            waited = asyncio.get_running_loop().time() - began
-            body = Body(response, waited, unframed, told.request_id)
-            if not body.is_labelled:
-                await self._look_ahead(body)
-                body.waited = asyncio.get_running_loop().time() - began
+                waited = asyncio.get_running_loop().time() - began
+                body = Body(response, waited, unframed, told.request_id)
+                if not body.is_labelled:
+                    await self._look_ahead(body)
+                    body.waited = asyncio.get_running_loop().time() - began
         return body
+
+    async def _fetch(
+        self,
+        operation: Operation[Any],
+        attempt: int,
+        take: Callable[[Arrival], Awaitable[R]],
+    ) -> R:
+        """One attempt at bytes; there is no other when some of them have been taken."""
+        timeouts = self.config.timeouts
+        clocks = aiohttp.ClientTimeout(
+            total=None, connect=timeouts.connect, sock_read=timeouts.read
+        )
+        arrived = False
+        try:
+            async with self.turns.turn():
+                with self._asking(operation, attempt) as (request, told):
+                    response = await self._send(request, clocks, told)
+                    with _closing(response):
+                        async with aclosing(_pieces(response)) as pieces:
+                            arrival = await self._arrival(operation, response, pieces)
+                            arrived = True
+                            return await take(arrival)
+        except AssistError as error:
+            if not arrived:
+                raise
+            failure = error
+        raise Unrepeatable(failure)
 
     async def _look_ahead(self, body: Body) -> None:
         """Look at an answer of another type, so that an error is told before it is iterated."""
@@ -368,30 +502,13 @@ class Session:
             body.close()
             raise
 
-    async def fetch(self, operation: Operation[Any], take: Callable[[Arrival], Awaitable[T]]) -> T:
-        """Ask for bytes, and have `take` take them as they come; what it raises is the caller's.
-
-        Raises:
-            AssistError: every failure of the call is one of ours.
-        """
-        timeouts = self.config.timeouts
-        clocks = aiohttp.ClientTimeout(
-            total=None, connect=timeouts.connect, sock_read=timeouts.read
-        )
-        with self._asking(operation) as (request, told):
-            async with within(timeouts.total, TotalTimeout, "the call took longer than"):
-                response = await self._send(request, clocks, told)
-                with _closing(response):
-                    async with aclosing(_pieces(response)) as pieces:
-                        return await take(await self._arrival(operation, response, pieces))
-
     @contextmanager
-    def _asking(self, operation: Operation[Any]) -> Iterator[tuple[Request, Telling]]:
+    def _asking(self, operation: Operation[Any], attempt: int) -> Iterator[tuple[Request, Telling]]:
         """The request for an operation; hooks are told of it, and errors where they happened."""
         self._check_supported(operation)
         before = sys.exception()
         request = self.provider.encode(operation)
-        told = Telling(self.config.on_request, self.config.on_response, request)
+        told = Telling(self.config.on_request, self.config.on_response, request, attempt)
         try:
             with told:
                 yield request, told
@@ -483,10 +600,11 @@ class Session:
                 ssl=config.ssl,
                 allow_redirects=False,
                 raise_for_status=False,
+                trace_request_ctx=request,  # for the hooks of the user's own session
             )
         except FOREIGN as error:
             failure = next((part.file.failure for part in parts if part.file.failure), None)
-            failure = failure or _translated(error, clocks)
+            failure = failure or translated(error, clocks)
         if failure is not None:  # outside the handler, so that no exception with headers hangs on
             raise failure
         told.status = response.status
@@ -543,7 +661,7 @@ class Session:
                 too_large = size > limit
         except FOREIGN as error:
             response.close()
-            failure = _translated(error, None)
+            failure = translated(error, None)
         if failure is not None:
             raise failure
         if too_large:
@@ -551,7 +669,12 @@ class Session:
             raise ResponseTooLarge(
                 f"the answer is larger than Limits.max_response_bytes ({limit} bytes)"
             )
-        return Response(status=response.status, headers=_lower(response), body=b"".join(pieces))
+        return Response(
+            status=response.status,
+            headers=_lower(response),
+            body=b"".join(pieces),
+            at=time.time(),
+        )
 
     def _raise_error(self, operation: Operation[Any], response: Response) -> None:
         error = self.provider.error(operation, response)
@@ -625,7 +748,7 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
         while piece := await response.content.readany():
             yield piece
     except FOREIGN as error:
-        failure = _translated(error, None)
+        failure = translated(error, None)
     if failure is not None:
         raise failure
 
@@ -647,7 +770,7 @@ def _closing(response: aiohttp.ClientResponse) -> Iterator[None]:
         response.close()
 
 
-def _translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
+def translated(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError:
     """A foreign exception as one of ours, to be raised where no handler adds it again."""
     ours = _ours(error, clocks)
     ours.__cause__ = _harmless(error)
@@ -706,10 +829,10 @@ def _ours(error: Exception, clocks: aiohttp.ClientTimeout | None) -> AssistError
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         seconds = clocks.connect if clocks else None
         return ConnectError(f"no connection within {seconds} s")
-    if isinstance(error, aiohttp.ServerTimeoutError):
+    if isinstance(error, aiohttp.ServerTimeoutError | TimeoutError):
         limit = f"{clocks.sock_read} s" if clocks else "Timeouts.read"
         return RequestTimeout(f"the service was silent for longer than {limit}")
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientProxyConnectionError):
+    if isinstance(error, UNCONNECTED):
         return ConnectError(f"no connection: {_words(error)}")
     if isinstance(error, aiohttp.InvalidURL):
         return ConnectError("no connection: base_url is not a URL")

@@ -16,10 +16,19 @@ from aiodashassist import __version__
 from aiodashassist.cli.demo import show_demo
 from aiodashassist.cli.serve import serve_until_stopped
 from aiodashassist.errors import AssistError
+from aiodashassist.server.host import plain_name
 
 __all__ = ("app", "run")
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
+
+
+def _check_name(_: object, name: str) -> None:
+    plain_name(name)
+
+
+HostName = Annotated[str, Parameter(validator=_check_name)]
+HostNames = Annotated[tuple[HostName, ...], Parameter(negative=())]
 
 app = App(
     name="aiodashassist",
@@ -35,15 +44,23 @@ def demo() -> None:
 
 
 @app.command
-def serve(*, host: str = "127.0.0.1", port: Port = 8642, api_key: str | None = None) -> None:
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: Port = 8642,
+    api_key: str | None = None,
+    allowed_host: HostNames = (),
+) -> None:
     """Serve both wires, DashScope's below /api/v1 and AppBuilder's below /v2, until Ctrl-C.
 
     Args:
         host: the interface to listen on.
         port: 0 takes a free one.
         api_key: the one key that is accepted; any is, where none is given.
+        allowed_host: a name under which it may be asked, besides addresses and localhost; can be
+            given more than once.
     """
-    asyncio.run(serve_until_stopped(host, port, api_key))
+    asyncio.run(serve_until_stopped(host, port, api_key, allowed_host))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

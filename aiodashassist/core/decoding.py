@@ -17,6 +17,7 @@ from aiodashassist.errors import DecodeError
 
 __all__ = (
     "BROKEN",
+    "MARK",
     "NO_TIMES",
     "ObjectReader",
     "as_object",
@@ -35,6 +36,8 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+MARK = "aiodashassist.op"
+"""The key in metadata under which a request says which one it is (`core/marks.py`)."""
 NO_TIMES = (0, -1, "0", "-1")
 """What stands for a time that is none (dashscope.md §7.6, appbuilder.md §3.0)."""
 
@@ -105,6 +108,13 @@ def read_contents(value: object) -> tuple[Content, ...]:
     return tuple(_content(as_object(part)) for part in parts)
 
 
+def _without_mark(metadata: object) -> object:
+    """Metadata as the user gave them."""
+    if not isinstance(metadata, Mapping) or MARK not in metadata:
+        return metadata
+    return {key: value for key, value in metadata.items() if key != MARK}
+
+
 def _content(part: Mapping[str, Any]) -> Content:
     inner = {key: without_nulls(part[key]) for key in ("text", "image_file") if part.get(key)}
     return converted({"type": part.get("type") or "text", **inner}, Content)
@@ -158,7 +168,7 @@ class ObjectReader:
     ) -> None:
         self._aliases = aliases
         self._foreign = foreign
-        self._nested = nested
+        self._nested = {"metadata": _without_mark, **nested}
         self._says_none = absent
 
     def model(self, kind: type[M], data: object) -> M:

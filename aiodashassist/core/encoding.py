@@ -61,6 +61,7 @@ def ask(
     """
     name = type(operation).__name__
     fields = msgspec.structs.asdict(operation)
+    del fields["hint"]
     apart = {key: fields.pop(key) for key in ids}
     params = {key: value for part in PARTS for key, value in fields.pop(part, {}).items()}
     params.update(fields)

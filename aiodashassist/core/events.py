@@ -19,6 +19,7 @@ __all__ = (
     "RunEvent",
     "StepDelta",
     "StepEvent",
+    "StreamRecovered",
     "ThreadEvent",
     "ToolFinished",
     "ToolProgress",
@@ -118,6 +119,19 @@ class ToolFinished(Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class StreamRecovered(Struct, frozen=True, kw_only=True):
+    """The stream broke, and the run is read back instead; what was handed out comes no more.
+
+    Attributes:
+        reason: how it broke.
+        run: the run as it was found.
+    """
+
+    reason: str
+    run: Run
+    name: str = ""
+
+
 class ErrorEvent(Struct, frozen=True, kw_only=True):
     """The service reported an error inside the stream."""
 
@@ -144,6 +158,7 @@ Event: TypeAlias = (
     | ToolStarted
     | ToolProgress
     | ToolFinished
+    | StreamRecovered
     | ErrorEvent
     | UnknownEvent
 )

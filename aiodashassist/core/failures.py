@@ -1,5 +1,9 @@
 """Error answers: what their reading has in common on every wire."""
 
+import math
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
 from aiodashassist.core.provider import Response
 from aiodashassist.errors import (
     APIError,
@@ -22,7 +26,9 @@ BY_STATUS: dict[int, type[APIError]] = {
     409: Conflict,
     429: RateLimited,
 }
+DIGITS = 9  # of seconds; more are for ever
 GLIMPSE = 60  # characters of an answer that cannot be read
+JSON = (b"{", b"[", b'"')
 SHOWN = 200  # characters of a body that is not JSON
 
 
@@ -31,11 +37,27 @@ def class_of(status: int) -> type[APIError]:
     return BY_STATUS.get(status) or (ServerError if status >= 500 else BadRequest)
 
 
-def seconds(value: str | None) -> float | None:
-    """A `Retry-After` in seconds; None for any other form."""
-    if value is None or not value.isascii() or not value.isdigit() or len(value) > 9:
+def seconds(response: Response) -> float | None:
+    """The `Retry-After` of an answer in seconds, which may be a date; None for what is neither.
+
+    A date is measured by the clock of the answer itself where it tells its own.
+    """
+    value = response.headers.get("retry-after", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value) if len(value) <= DIGITS else math.inf
+    until = _epoch(value)
+    if until is None:
         return None
-    return float(value)
+    now = _epoch(response.headers.get("date", "")) or response.at
+    return max(0.0, until - now)
+
+
+def _epoch(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):  # garbage, or a year that no clock can hold
+        return None
 
 
 def shown(response: Response) -> str:
@@ -47,6 +69,8 @@ def shown(response: Response) -> str:
 def unreadable(response: Response, error: DecodeError) -> DecodeError:
     """An answer that is no JSON, told by what it is and how it begins: a wrong host's, mostly."""
     kind = response.headers.get("content-type") or "no type"
-    glimpse = "".join(c if c.isprintable() else "?" for c in shown(response)[:GLIMPSE])
-    begins = f"it begins {glimpse!r}" if response.body else "it is empty"
+    begins = f"it has {len(response.body)} bytes"
+    if response.body.lstrip()[:1] not in JSON:  # what broke off is somebody's message
+        glimpse = "".join(c if c.isprintable() else "?" for c in shown(response)[:GLIMPSE])
+        begins = f"it begins {glimpse!r}" if response.body else "it is empty"
     return DecodeError(f"status {response.status}, {kind}: {error.message}; {begins}")

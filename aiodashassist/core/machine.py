@@ -8,6 +8,7 @@ it, a jump that the table does not have is refused.
 
 from collections import deque
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from aiodashassist.core.events import (
     MessageEvent,
     RunEvent,
     StepEvent,
+    StreamRecovered,
     ToolFinished,
     ToolProgress,
     ToolStarted,
@@ -29,7 +31,7 @@ from aiodashassist.errors import LocalProtocolError, RemoteProtocolError
 
 __all__ = ("NEXT", "CallTools", "Finished", "RunMachine")
 
-_BESIDE = UnknownEvent | ErrorEvent | ToolStarted | ToolProgress | ToolFinished
+_BESIDE = UnknownEvent | ErrorEvent | StreamRecovered | ToolStarted | ToolProgress | ToolFinished
 _ENDED_EARLY = frozenset({"cancelling", "cancelled", "failed", "expired"})
 
 NEXT: dict[str, frozenset[str]] = {
@@ -41,6 +43,10 @@ NEXT: dict[str, frozenset[str]] = {
     **dict.fromkeys(TERMINAL, frozenset()),
 }
 """Status -> the statuses that may follow (dashscope.md §4.1). `""` is a run not yet seen."""
+
+
+Key: TypeAlias = tuple[str, str, str]
+"""What a call is known by beside its step: id, name, arguments."""
 
 
 class CallTools(Struct, frozen=True, kw_only=True):
@@ -75,10 +81,16 @@ class RunMachine:
         self._step: str | None = None  # the tool_calls step under way, where it was seen
         self._answered: set[str] = set()  # steps, or rounds, whose outputs were sent
         self._round = ""  # which one it waits for, where the wire says so
+        self._done: dict[str, set[Key]] = {}  # the calls of such rounds, by step, once answered
         self._later: deque[tuple[str, Run]] = deque()  # rounds asked for while one is answered
         self._call_ids: set[str] = set()
         self._named: set[str] = set()  # steps whose calls have theirs
         self._waiting: CallTools | None = None
+
+    @property
+    def step_id(self) -> str | None:
+        """The step whose calls the run waits for, where it was seen."""
+        return self._step
 
     def receive(self, event: Event) -> None:
         """Take the next event of the run.
@@ -115,8 +127,10 @@ class RunMachine:
     def answered(self) -> None:
         """The outputs of the round were sent; its step is never asked for again."""
         self.rounds += 1
-        self._waiting = None
         self._answered.update(filter(None, (self._round or self._step,)))
+        if self._round and self._waiting is not None:
+            self._done.setdefault(self._step or "", set()).update(_keys(self._waiting.calls))
+        self._waiting = None
         if self._later:
             self._round, run = self._later.popleft()
             self._waiting = CallTools(calls=self._asked(run))
@@ -151,13 +165,28 @@ class RunMachine:
             self._later.clear()
             if self._step in self._answered:
                 self._step = None  # what the run asks for next is another round
-        elif (round_ or self._step) in self._answered:
+        elif self._is_answered(run, round_):
             return
         elif self._waiting is None:
             self._round = round_
             self._waiting = CallTools(calls=self._asked(run))
         elif round_ and round_ not in {self._round, *(known for known, _ in self._later)}:
             self._later.append((round_, run))
+
+    def _is_answered(self, run: Run, round_: str) -> bool:
+        """Whether the outputs of the round were sent, and the service is only slow to say so.
+
+        A round that has a name in a stream has none where the run is read back: there it is known
+        by its step and its calls, or, where no step is seen, by calls with ids.
+        """
+        if (round_ or self._step) in self._answered:
+            return True
+        if round_ or not self._done:
+            return False
+        calls = _keys(run.tool_calls)
+        if self._step is not None:
+            return calls <= self._done.get(self._step, set())
+        return all(key[0] for key in calls) and calls <= set().union(*self._done.values())
 
     def _asked(self, run: Run) -> tuple[ToolCall, ...]:
         """The calls of a round, each with an id of its own."""
@@ -179,3 +208,7 @@ class RunMachine:
             self._call_ids.add(call_id)
             named.append(replace(call, call_id=call_id))
         return tuple(named)
+
+
+def _keys(calls: Iterable[ToolCall]) -> set[Key]:
+    return {(call.id, call.name, call.arguments) for call in calls}

@@ -69,10 +69,15 @@ T = TypeVar("T")
 
 
 class Operation(Struct, Generic[T], frozen=True, kw_only=True):
-    """A request; `result` is the class that its answer decodes into."""
+    """A request; `result` is the class that its answer decodes into.
+
+    `hint` is never sent: an id by which it is found out what became of the request. Of a run, the
+    message that it answers; of tool outputs, the step that they are for.
+    """
 
     result: ClassVar[Any]
     extras: Extras = field(default_factory=Extras)
+    hint: str = ""
 
 
 class ListOperation(Operation[Page[T]], Generic[T], frozen=True, kw_only=True):

@@ -41,11 +41,12 @@ class Request(Struct, frozen=True, kw_only=True):
 
 
 class Response(Struct, frozen=True, kw_only=True):
-    """A whole answer; header names in lower case."""
+    """A whole answer; header names in lower case; `at` is when it came, in epoch seconds."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    at: float = 0.0
 
     def __repr__(self) -> str:
         return f"Response(status={self.status}, {len(self.body)} bytes)"
@@ -62,6 +63,7 @@ class Provider(Protocol):
         blocks: whether a run that is created without a stream is answered only when it rests.
         replaces: whether an update of an assistant takes away what it does not name.
         largest_page: objects that every list of this API gives on one page, if asked to.
+        marks: what is made with metadata that its lists show.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Provider(Protocol):
     blocks: bool
     replaces: bool
     largest_page: int
+    marks: frozenset[type[Operation[Any]]]
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
         """The headers of every request."""
@@ -116,7 +119,8 @@ class Refusal(Exception):
         kind: what is wrong. `missing`: no such `subject`. `invalid`: see the message.
             `limit`, `order`: a list's parameters. `empty`: a message without content.
             `url`, `method`: no such call. `key_missing`, `key_wrong`: authentication.
-            `too_large`: the body. `internal`: a fault of the server.
+            `host`: the server is not known by that name. `too_large`: the body. `internal`: a
+            fault of the server; `timeout`, `throttled`, `unavailable`: what it may suffer from.
         subject: which kind of object, for `missing`.
     """
 
@@ -132,8 +136,12 @@ class Refusal(Exception):
             "method",
             "key_missing",
             "key_wrong",
+            "host",
             "too_large",
             "internal",
+            "timeout",
+            "throttled",
+            "unavailable",
         ],
         message: str = "",
         *,

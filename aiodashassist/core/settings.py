@@ -1,8 +1,8 @@
-"""How long to wait and how much to take."""
+"""How long to wait, how much to take, how often to ask."""
 
 from msgspec import Struct
 
-__all__ = ("Limits", "Timeouts")
+__all__ = ("Limits", "Retry", "Timeouts")
 
 MIB = 1024 * 1024
 
@@ -32,6 +32,32 @@ class Timeouts(Struct, frozen=True, kw_only=True):
     total: float | None = None
 
 
+class Retry(Struct, frozen=True, kw_only=True):
+    """How often a request is sent, and what is done where its answer is lost; times in seconds.
+
+    A pause is drawn from nothing up to a bound that doubles from `first_delay` to `longest_delay`,
+    so that many clients do not come back in step; it is never shorter than the service asks for.
+
+    Attributes:
+        attempts: of one request, the first included; 1 never sends it again.
+        first_delay: bound of the first pause.
+        longest_delay: bound of any pause.
+        max_elapsed: from the first attempt; no other begins later. None is for ever.
+        budget: attempts beyond the first that all requests of a client share: each takes one, each
+            answer that is no failure gives one back. So a service that is down is left in peace.
+        reconcile: whether it is looked up what became of a request whose answer was lost. On
+            DashScope assistants, messages and runs carry an id for that in their metadata
+            (`aiodashassist.op`).
+    """
+
+    attempts: int = 4
+    first_delay: float = 0.5
+    longest_delay: float = 20
+    max_elapsed: float | None = 60
+    budget: int = 100
+    reconcile: bool = True
+
+
 class Limits(Struct, frozen=True, kw_only=True):
     """Bounds; sizes in bytes.
 
@@ -42,6 +68,9 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_response_bytes: an answer that is not a stream.
         max_event_bytes: one event of a stream.
         max_arguments_bytes: the arguments of one tool call.
+        max_concurrent_requests: requests under way at a time, each until its answer is whole, a
+            stream's until it begins; None is no limit. Who waits longest is next.
+        requests_per_minute: requests that begin in any 60 seconds; None is no limit.
     """
 
     max_rounds: int = 32
@@ -50,3 +79,5 @@ class Limits(Struct, frozen=True, kw_only=True):
     max_response_bytes: int = 64 * MIB
     max_event_bytes: int = 16 * MIB
     max_arguments_bytes: int = MIB
+    max_concurrent_requests: int | None = None
+    requests_per_minute: int | None = None

@@ -1,5 +1,7 @@
 """The run so far, folded from its events. Linear: text is kept in parts and joined on demand."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from aiodashassist.core.events import (
@@ -30,6 +32,7 @@ class Snapshot:
         self.run: Run | None = None
         self.thread: Thread | None = None
         self._messages: dict[str, Message | None] = {}  # in the order begun
+        self._ended: dict[str, str] = {}  # message -> completed, or incomplete
         self._parts: dict[str, list[str]] = {}
         self._steps: dict[str, RunStep] = {}
         self._shown: dict[str, tuple[ToolCall, ...]] = {}  # made calls, by the step that shows them
@@ -42,8 +45,10 @@ class Snapshot:
             case MessageDelta(message_id=message_id, text=text):
                 self._parts.setdefault(message_id, []).append(text)
                 self._messages.setdefault(message_id, None)
-            case MessageEvent(message=message):
+            case MessageEvent(status=status, message=message):
                 self._messages[message.id] = message
+                if status != "in_progress":
+                    self._ended[message.id] = status
                 self._note(message.request_id)
             case RunEvent(status=status, run=run):
                 # The event's name is right where the object disagrees (dashscope.md §7.8).
@@ -68,6 +73,36 @@ class Snapshot:
             return None
         rest = message.text[len(had) :]
         return MessageDelta(message_id=message.id, text=rest) if rest else None
+
+    @property
+    def told(self) -> set[tuple[str, str]]:
+        """What has come of steps and messages, as their ids with the last status of each."""
+        steps = {(step.id, step.status or "") for step in self._steps.values()}
+        return steps | set(self._ended.items())
+
+    def recognised(self, messages: Iterable[Message]) -> list[Message]:
+        """Messages that were read back, each under the id that it had in the stream.
+
+        A list may have other ids (appbuilder.md §8): then a message is one of the stream's, the
+        next in order, if it begins with what came of that.
+        """
+        listed = list(messages)
+        here = {message.id for message in listed}
+        gone = [message_id for message_id in self._messages if message_id not in here]
+        known = []
+        for message in listed:
+            strange = message.id not in self._messages
+            if strange and gone and message.text.startswith(self.text_of(gone[0])):
+                known.append(replace(message, id=gone.pop(0)))
+            else:
+                known.append(message)
+        return known
+
+    def broken_off(self, messages: Iterable[Message]) -> bool:
+        """Whether text of a message has come that did not end, and is none of these."""
+        here = {message.id for message in messages}
+        begun = (one for one in self._parts if one not in self._ended and one not in here)
+        return any(self.text_of(message_id) for message_id in begun)
 
     def called(self, call: ToolCall, output: str) -> None:
         """Take the output of a call that was made here, or that was given."""

@@ -14,6 +14,7 @@ from aiodashassist.core.params import (
 )
 from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.runs import Runs
+from aiodashassist.resources.sessions import OnActive, ThreadSession
 from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
 from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
@@ -63,3 +64,17 @@ class Threads:
             return operation
 
         return self._streams.make(opening, params)
+
+    def session(self, thread_id: str, *, on_active: OnActive = "wait") -> ThreadSession:
+        """One conversation at a time on a thread: its messages and runs, one after the other.
+
+        Args:
+            thread_id: the thread.
+            on_active: what is done about a run of others that is active there: `wait` until it has
+                ended, also one that waits for tool outputs, at most for `Timeouts.total`; `cancel`
+                it; or `raise` a `Conflict`.
+
+        Raises:
+            InvalidArgument: an id that cannot be one, or another word.
+        """
+        return ThreadSession(self._session, self._streams, thread_id, on_active)

@@ -7,31 +7,34 @@ import asyncio
 import hmac
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-import anyio
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from multidict import CIMultiDictProxy
 
 from aiodashassist.core.events import Event
 from aiodashassist.core.files import Form
 from aiodashassist.core.models import Run
-from aiodashassist.core.operations import Operation
+from aiodashassist.core.operations import CreateFiles, Operation, SubmitOutputs
 from aiodashassist.core.provider import Refusal, Service
+from aiodashassist.server.answers import Answer, Pieces, deliver, instead, pieces_of, refused
 from aiodashassist.server.desk import Desk, Started
 from aiodashassist.server.disk import Disk
+from aiodashassist.server.faults import Faults
 from aiodashassist.server.files import Kept
 from aiodashassist.server.forms import patiently, read_form
+from aiodashassist.server.host import Hosts
+from aiodashassist.server.mishaps import Drop, Expire, Fault, Html, Instead, Refuse
+from aiodashassist.server.wiretap import Wiretap
 
 __all__ = ("make_app",)
 
 logger = logging.getLogger(__name__)
 
-PIECE = 256 * 1024  # bytes read at a time
 MAX_BODY = 16 * 1024 * 1024  # bytes; the gateway's limit (dashscope.md §1.5)
-JSON = "application/json"
 EVENT_STREAM = "text/event-stream;charset=UTF-8"
 
 
@@ -42,6 +45,9 @@ def make_app(
     api_key: str | None,
     *,
     ping_after: float | None,
+    hosts: Hosts,
+    faults: Faults,
+    expire: Callable[[str], bool],
 ) -> web.Application:
     """The application: every path below a service's prefix is that service's.
 
@@ -54,13 +60,35 @@ def make_app(
         services: the wires to speak.
         api_key: the one key that is accepted; None accepts any.
         ping_after: seconds of silence in a stream, for services that have a ping; None for none.
+        hosts: the names under which it answers.
+        faults: what goes wrong.
+        expire: lets a run expire that waits for outputs.
     """
-    app = web.Application(client_max_size=MAX_BODY)
+    guard = _guard(services, hosts)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[guard])
     for service in services:
-        handler = _Handler(desk, disk, service, api_key, ping_after)
+        handler = _Handler(
+            desk, disk, service, api_key, ping_after=ping_after, faults=faults, expire=expire
+        )
         for prefix in (service.prefix, "/" + service.prefix):
             app.router.add_route("*", prefix + r"{path:(?:/(?s:.*))?}", handler.answer)
     return app
+
+
+def _guard(services: Sequence[Service], hosts: Hosts) -> Middleware:
+    """Refuses whoever asks under another name, before anything else is looked at."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if hosts.know(request.headers.getall("Host", ())):
+            return await handler(request)
+        path = "/" + request.rel_url.raw_path.lstrip("/")
+        for service in services:
+            if f"{path}/".startswith(service.prefix + "/"):
+                return refused(service, Refusal("host"), str(uuid.uuid4()))
+        return web.Response(status=403, text="403: Forbidden")
+
+    return guard
 
 
 class _Handler:
@@ -70,23 +98,25 @@ class _Handler:
         disk: Disk,
         service: Service,
         api_key: str | None,
+        *,
         ping_after: float | None,
+        faults: Faults,
+        expire: Callable[[str], bool],
     ) -> None:
         self._desk = desk
         self._disk = disk
         self._service = service
         self._api_key = api_key
         self._ping_after = ping_after
+        self._faults = faults
+        self._expire = expire
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         request_id = str(uuid.uuid4())
-        operation: Operation[Any] | None = None
         try:
             workspace, operation = await self._read(request)
-            needs_user = self._service.needs_user
-            result = self._desk.execute(workspace, operation, needs_user=needs_user)
         except Refusal as refusal:
-            response = self._refused(refusal, request_id, operation)
+            response = refused(self._service, refusal, request_id)
             if request.content.exception() is not None:
                 response.force_close()  # what comes after a broken body cannot be read
             return response
@@ -95,16 +125,67 @@ class _Handler:
             return web.Response(status=400)  # which nobody reads
         except Exception:
             logger.exception("request %s failed", request_id)
-            return self._refused(Refusal("internal"), request_id)
-        if isinstance(result, Kept):
-            return await self._send(request, result, request_id)
+            return refused(self._service, Refusal("internal"), request_id)
+        if due := self._faults.due(operation):
+            return await self._go_wrong(request, workspace, operation, request_id, due)
+        answer = await self._work(workspace, operation, request_id)
+        return await deliver(request, answer, request_id)
+
+    async def _go_wrong(
+        self,
+        request: web.Request,
+        workspace: str,
+        operation: Operation[Any],
+        request_id: str,
+        due: Sequence[Fault],
+    ) -> web.StreamResponse:
+        with Wiretap(request, operation, due, self._faults, ping=self._service.ping) as tap:
+            first = due[0]
+            if isinstance(first, Instead):
+                self._drop_files(operation)
+            if isinstance(first, Drop):
+                tap.hang_up(first)
+                return web.Response(status=500)  # which nobody reads
+            if isinstance(first, Refuse | Html):
+                tap.note(first)
+                return instead(self._service, first, operation, request_id)
+            for fault in due:
+                if isinstance(fault, Expire) and self._let_expire(operation):
+                    tap.note(fault)
+            answer = await self._work(workspace, operation, request_id)
+            try:
+                await tap.slow()
+                return await deliver(request, tap.spoil(answer), request_id)
+            finally:
+                if answer.pieces is not None:
+                    await answer.pieces.aclose()  # also where nothing of it was asked for
+
+    def _drop_files(self, operation: Operation[Any]) -> None:
+        """The files that came with a request which is not served must not stay."""
+        if isinstance(operation, CreateFiles):
+            self._disk.discard(Form(files=tuple(("", upload) for upload in operation.files)))
+
+    def _let_expire(self, operation: Operation[Any]) -> bool:
+        return isinstance(operation, SubmitOutputs) and self._expire(operation.run_id)
+
+    async def _work(self, workspace: str, operation: Operation[Any], request_id: str) -> Answer:
+        service = self._service
+        try:
+            result = self._desk.execute(workspace, operation, needs_user=service.needs_user)
+            if isinstance(result, Kept):
+                return await self._bytes(result, request_id)
+        except Refusal as refusal:
+            return Answer(refused(service, refusal, request_id, operation))
+        except Exception:
+            logger.exception("request %s failed", request_id)
+            return Answer(refused(service, Refusal("internal"), request_id))
         if isinstance(result, Started):
             if result.stream:
-                return await self._stream(request, result, request_id)
+                return self._stream(result, request_id)
             result = await self._started(result)
-        headers = self._service.headers(None, request_id)
-        body = self._service.answer(operation, result, request_id)
-        return web.Response(body=body, content_type=JSON, headers=headers)
+        headers = service.headers(None, request_id)
+        body = service.answer(operation, result, request_id)
+        return Answer(web.Response(body=body, content_type="application/json", headers=headers))
 
     async def _started(self, started: Started) -> Run:
         """The answer to a run's creation, or to its outputs, that is no stream."""
@@ -139,54 +220,32 @@ class _Handler:
         if self._api_key is not None and not hmac.compare_digest(given, self._api_key.encode()):
             raise Refusal("key_wrong")
 
-    def _refused(
-        self, refusal: Refusal, request_id: str, operation: Operation[Any] | None = None
-    ) -> web.Response:
-        status, body = self._service.refuse(refusal, request_id, operation)
-        headers = self._service.headers(None, request_id)
-        return web.Response(status=status, body=body, content_type=JSON, headers=headers)
-
-    async def _send(self, request: web.Request, kept: Kept, request_id: str) -> web.StreamResponse:
+    async def _bytes(self, kept: Kept, request_id: str) -> Answer:
         """A file's bytes; all of them, whatever the headers of the request say of ranges."""
         response = web.StreamResponse(headers=self._service.headers(kept.file, request_id))
         response.content_length = kept.file.bytes
-        try:
-            file = await anyio.open_file(kept.path, "rb")
-        except OSError:  # whatever cleans up temporary folders
-            logger.exception("request %s: the bytes of file %s are gone", request_id, kept.file.id)
-            return self._refused(Refusal("internal"), request_id)
-        async with file:
-            try:
-                await response.prepare(request)
-                while piece := await file.read(PIECE):
-                    await response.write(piece)
-                await response.write_eof()
-            except ConnectionError:
-                logger.debug("the client of request %s left", request_id)
-        return response
+        pieces = pieces_of(kept)
+        await anext(pieces)
+        return Answer(response, pieces)
 
-    async def _stream(
-        self, request: web.Request, started: Started, request_id: str
-    ) -> web.StreamResponse:
+    def _stream(self, started: Started, request_id: str) -> Answer:
         service = self._service
         usual = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache"}
         response = web.StreamResponse(headers={**service.headers(None, request_id), **usual})
+        return Answer(response, self._frames(started, request_id))
+
+    async def _frames(self, started: Started, request_id: str) -> Pieces:
+        service = self._service
         write = service.writer(request_id)
         events = started.events(through=not service.reopens)
         patience = self._ping_after if service.ping else None
         async with aclosing(_with_silence(events, patience)) as told:
-            try:
-                await response.prepare(request)
-                async for event in told:
-                    frames = write(event) if event is not None else service.ping
-                    if frames:
-                        await response.write(frames)
-                if closing := service.closing():
-                    await response.write(closing)
-                await response.write_eof()
-            except ConnectionError:
-                logger.debug("the client of request %s left", request_id)
-        return response
+            async for event in told:
+                frames = write(event) if event is not None else service.ping
+                if frames:
+                    yield frames
+        if closing := service.closing():
+            yield closing
 
 
 async def _with_silence(

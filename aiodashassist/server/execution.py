@@ -29,6 +29,7 @@ __all__ = ("Execution",)
 
 logger = logging.getLogger(__name__)
 
+AGES = 1e9  # seconds; a run that never expires
 SEEN = 10  # messages of the thread, unless the run says otherwise (dashscope.md §2.2)
 
 
@@ -86,7 +87,7 @@ class Execution:
         """Take the outputs of the round and let the run go on, at once."""
         self._rounds.append(calls)
         self._writer.end_calls(calls)
-        self._move("queued", required_action=None)
+        self._move("queued", required_action=None, expires_at=None)
         self._move("in_progress")
         self._answered.set()
 
@@ -99,6 +100,7 @@ class Execution:
         self._move(
             status,
             required_action=None,
+            expires_at=None,
             last_error=error,
             usage=self._usage(),
             final_answer=answer,
@@ -158,7 +160,9 @@ class Execution:
         self._answered.clear()
         self._writer.open_calls()
         action = RequiredAction(submit_tool_outputs=SubmitToolOutputs(tool_calls=calls))
-        self._move("requires_action", required_action=action)
+        # Whether the live service says so is not known (dashscope.md §8); a client can use it.
+        until = now() + int(min(self._expire_after, AGES) * 1000)
+        self._move("requires_action", required_action=action, expires_at=until)
 
     def _move(self, status: str, *, name: str = "", **changes: Any) -> None:
         self.run = replace(self.run, status=status, **changes)

@@ -1,6 +1,7 @@
 """The local server: the services' wires on a port of this machine, no key and no network needed."""
 
 import asyncio
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
@@ -15,6 +16,8 @@ from aiodashassist.server.desk import Desk
 from aiodashassist.server.disk import Disk
 from aiodashassist.server.engines import Engine
 from aiodashassist.server.engines.offline import OfflineEngine
+from aiodashassist.server.faults import Faults
+from aiodashassist.server.host import Hosts
 from aiodashassist.server.runs import Runs
 from aiodashassist.server.store import Store
 
@@ -53,6 +56,17 @@ class LocalServer:
             for none.
         max_file_bytes: the largest file that is taken; they are kept on disk, in a folder of the
             system's temporary ones, until the server closes.
+        allowed_hosts: names under which it may be asked, besides IP addresses, `localhost` and
+            `host`; whoever asks under another is refused with 403, so that no web page can ask it
+            (see `aiodashassist.server.host`).
+        faults: what goes wrong, on purpose (see `aiodashassist.server.faults`).
+
+    Attributes:
+        store: what is kept.
+        faults: what goes wrong; it can be changed while the server runs.
+
+    Raises:
+        ValueError: an argument makes no sense.
     """
 
     def __init__(
@@ -68,6 +82,8 @@ class LocalServer:
         message_chunks: WrittenChunks = "delta",
         ping_after: float | None = 15,
         max_file_bytes: int = 512 * 1024 * 1024,
+        allowed_hosts: Sequence[str] = (),
+        faults: Faults | None = None,
     ) -> None:
         if message_chunks not in ("delta", "cumulative", "whole"):
             raise ValueError("message_chunks must be 'delta', 'cumulative' or 'whole'")
@@ -77,6 +93,7 @@ class LocalServer:
         self._port = port
         self._api_key = api_key
         self.store = Store()
+        self.faults = Faults() if faults is None else faults
         self._runs = Runs(
             self.store,
             engine or OfflineEngine(),
@@ -87,7 +104,16 @@ class LocalServer:
         self._disk = Disk(max_file_bytes)
         desk = Desk(self.store, self._runs, self._disk, can_cancel=can_cancel)
         self._runner = web.AppRunner(
-            make_app(desk, self._disk, services, api_key, ping_after=ping_after),
+            make_app(
+                desk,
+                self._disk,
+                services,
+                api_key,
+                ping_after=ping_after,
+                hosts=Hosts(allowed_hosts, own=host),
+                faults=self.faults,
+                expire=self._runs.expire,
+            ),
             access_log=None,
             shutdown_timeout=SHUTDOWN,
         )
@@ -121,6 +147,7 @@ class LocalServer:
         Raises:
             OSError: the port cannot be had.
         """
+        self.faults.over = asyncio.Event()
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self._port)
         try:
@@ -134,6 +161,7 @@ class LocalServer:
 
     async def close(self) -> None:
         """Cancel all runs, let their streams end, and stop listening."""
+        self.faults.over.set()
         try:
             await self._runs.close()
             await asyncio.sleep(0)

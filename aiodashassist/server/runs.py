@@ -95,6 +95,15 @@ class Runs:
         execution.cancel()
         return execution.run
 
+    def expire(self, run_id: str) -> bool:
+        """Let a run expire, as if its time was over; whether it was one that waits for outputs."""
+        execution = self._live.get(run_id)
+        if execution is None or execution.run.status != "requires_action":
+            return False
+        self._tasks[run_id].cancel()
+        execution.end("expired")
+        return True
+
     def leave(self, thread_id: str) -> None:
         """Cancel what runs on a thread that is to be deleted."""
         execution = self._threads.get(thread_id)

@@ -112,7 +112,7 @@ async def test_a_client_that_leaves_in_mid_body_is_no_fault(
     """A request cut off inside its body leaves no error in the log."""
     host, port = server.url.removeprefix("http://").split(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"POST /api/v1/threads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n")
+    writer.write(b"POST /api/v1/threads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n")
     writer.write(b"Content-Length: 100\r\n\r\n{")
     await writer.drain()
     await asyncio.sleep(0.05)

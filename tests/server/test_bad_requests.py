@@ -72,7 +72,7 @@ def asking(
     method: str = "POST", path: str = "/threads", *headers: str, body: bytes = b"{}", key: str = "x"
 ) -> bytes:
     """A whole request; `headers` with a length or a coding of their own replace the usual."""
-    lines = [f"{method} /api/v1{path} HTTP/1.1", "Host: x", f"Authorization: Bearer {key}"]
+    lines = [f"{method} /api/v1{path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}"]
     if not any(name in header for header in headers for name in ("Content-Length", "chunked")):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
@@ -503,7 +503,7 @@ GARBAGE: dict[str, bytes] = {
     "a header with a NUL": asking("POST", "/threads", "X: a\0b"),
     "a header of 1 MiB": asking("POST", "/threads", "X: " + "y" * MIB),
     "50,000 headers": asking("POST", "/threads", *["X: y"] * 50_000),
-    "no host": asking().replace(b"Host: x\r\n", b""),
+    "no host": asking().replace(b"Host: localhost\r\n", b""),
     "a negative length": asking("POST", "/threads", "Content-Length: -1"),
     "a length of letters": asking("POST", "/threads", "Content-Length: two"),
     "a length beyond all": asking("POST", "/threads", "Content-Length: 1" + "0" * 30),

@@ -257,7 +257,9 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(
     """A sender that goes away in the middle of a file is no fault, and its half is not kept."""
     host, port = server.url.removeprefix("http://").split(":")
     length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 100000000"
-    head = f"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n{length}\r\n"
+    head = (
+        f"POST /api/v1/files HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n{length}\r\n"
+    )
     _, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"{head}Content-Type: {FORM}\r\n\r\n".encode())
     body = FILE + FILE[:-2]

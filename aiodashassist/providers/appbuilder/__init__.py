@@ -45,6 +45,8 @@ class AppBuilderProvider:
     blocks = True
     replaces = True
     largest_page = LONGEST_PAGE
+    # Messages have no metadata, and no answer was ever seen to show those of a run (§2.3, §3.9).
+    marks: frozenset[type[Operation[Any]]] = frozenset()
 
     def __init__(self, message_chunks: ChunkMode = "auto") -> None:
         self._message_chunks = message_chunks

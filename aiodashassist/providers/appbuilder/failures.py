@@ -90,7 +90,7 @@ def answer_error(operation: Operation[Any], response: Response) -> APIError | No
         f"{said}{param}",
         status=response.status,
         code=told.code or told.type,
-        retry_after=seconds(response.headers.get("retry-after")),
+        retry_after=seconds(response),
         request_id=told.request_id or request_id_of(response.headers),
     )
 

@@ -36,7 +36,11 @@ GATEWAY: dict[str, tuple[int, str, str]] = {
     "method": (405, "MethodNotAllowed", "Only POST is supported."),
     "key_missing": (401, "UnAuthorized", "The request has no Authorization: Bearer."),
     "key_wrong": (401, "UnAuthorized", "The token is invalid."),
+    "host": (403, "Forbidden", "The host name of the request is not allowed (--allowed-host)."),
     "too_large": (413, "RequestTooLarge", "The request body is larger than 16 MiB."),
+    "timeout": (408, "RequestTimeout", "The request timed out, please try again later."),
+    "throttled": (429, "TooManyRequests", "Too many requests, please try again later."),
+    "unavailable": (503, "ServiceUnavailable", "The service is unavailable for the moment."),
     "internal": (500, "InternalServerError", "An internal error occurred."),
 }
 """Kind of refusal -> status, code and message; such answers are flat (§6.1, reconstructed)."""

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import ErrorEvent
 from aiodashassist.core.failures import unreadable
+from aiodashassist.core.marks import MARKED
 from aiodashassist.core.operations import CancelRun, CreateFiles, ListOperation, Operation
 from aiodashassist.core.provider import EventReader, Request, Response
 from aiodashassist.errors import APIError, DecodeError
@@ -24,6 +25,7 @@ class DashScopeProvider:
     blocks = False
     replaces = False
     largest_page = 100
+    marks: frozenset[type[Operation[Any]]] = frozenset(MARKED)
 
     def headers(self, key: str, workspace: str | None) -> Mapping[str, str]:
         """Authentication and workspace (§1.3). `Accept` is what both SDKs send, streams too."""

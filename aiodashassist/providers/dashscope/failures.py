@@ -105,7 +105,7 @@ def answer_error(response: Response) -> APIError | None:
         message,
         status=response.status,
         code=code,
-        retry_after=seconds(response.headers.get("retry-after")),
+        retry_after=seconds(response),
         request_id=str(request_id) if request_id else response.headers.get("x-request-id"),
     )
 

@@ -45,7 +45,13 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         400, INVALID, "API key or Uid is missing. Please provide a valid API key or Uid.",
     ),
     "key_wrong": (401, "InvalidApiKey", "Invalid API-key provided."),
+    "host": (403, "AccessDenied", "The host name of the request is not allowed (--allowed-host)."),
     "too_large": (413, "RequestTooLarge", "The request body is larger than 16 MiB."),
+    "timeout": (408, "RequestTimeOut", "Request timed out, please try again later."),
+    "throttled": (429, "Throttling", "Requests throttling triggered."),
+    "unavailable": (
+        503, "ModelUnavailable", "Model is unavailable, please try again later.",
+    ),
     "internal": (
         500, "InternalError",
         "An internal error has occured, please try again later or contact service support.",

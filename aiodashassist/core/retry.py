@@ -1,0 +1,185 @@
+"""When a request is sent again: pure policy, without a clock and without chance of its own.
+
+A failure says whether the work may have been done; the operation says whether doing it twice would
+matter. Only together they say what may follow (`Follow`).
+"""
+
+from enum import Enum, auto
+from typing import Any
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.settings import Retry
+from aiodashassist.errors import (
+    APIError,
+    AssistError,
+    ConnectError,
+    FirstEventTimeout,
+    OutcomeUnknown,
+    RateLimited,
+    RequestTimeout,
+    ResponseTooLarge,
+    TotalTimeout,
+    TransportError,
+    UnexpectedRedirect,
+)
+
+__all__ = ("LOOKS", "Attempts", "Budget", "Failure", "Follow", "failure_of", "follow")
+
+LOOKS = 3  # at what became of a request, before it counts as not received: it may be on its way
+GATEWAYS = (502, 504)  # whoever says so does not know what the service behind it does
+LONGEST = 64  # doublings; more of them no float can hold
+
+REPEATABLE: tuple[type[Operation[Any]], ...] = (
+    ops.ListOperation,
+    ops.ListFiles,
+    ops.RetrieveAssistant,
+    ops.RetrieveAssistantFile,
+    ops.RetrieveFile,
+    ops.RetrieveMessage,
+    ops.RetrieveMessageFile,
+    ops.RetrieveRun,
+    ops.RetrieveStep,
+    ops.RetrieveThread,
+    ops.ReadFile,
+    ops.DownloadFile,
+    ops.DeleteAssistant,
+    ops.DeleteFile,
+    ops.DeleteThread,
+    ops.DetachFile,
+    ops.UpdateAssistant,
+    ops.UpdateMessage,
+    ops.UpdateRun,
+    ops.UpdateThread,
+    ops.CancelRun,
+    ops.CreateThread,  # an empty thread that nobody knows harms nobody
+)
+"""What may be done twice: it comes to the same."""
+
+
+class Failure(Enum):
+    """What a failed request tells of its work."""
+
+    UNSENT = auto()  # it was not received
+    REFUSED = auto()  # it was received and not begun
+    LOST = auto()  # the answer is lost, the connection gone: the work may have been done
+    SILENT = auto()  # no answer in time: the work may still be under way
+    FINAL = auto()  # it was answered, or nobody waits any longer
+
+
+BY_CLASS: tuple[tuple[type[AssistError], Failure], ...] = (
+    (ConnectError, Failure.UNSENT),
+    (TotalTimeout, Failure.FINAL),
+    (ResponseTooLarge, Failure.FINAL),
+    (UnexpectedRedirect, Failure.FINAL),
+    (OutcomeUnknown, Failure.FINAL),
+    (RequestTimeout, Failure.SILENT),
+    (FirstEventTimeout, Failure.SILENT),
+    (TransportError, Failure.LOST),
+)
+"""The first that fits; what is no error of the transport was answered."""
+
+
+class Follow(Enum):
+    """What may follow a failure."""
+
+    AGAIN = auto()  # send it again
+    LOOK = auto()  # look what became of it first
+    STOP = auto()
+
+
+def failure_of(error: AssistError) -> Failure:
+    """What an error tells of the work."""
+    if isinstance(error, APIError):
+        return _of_status(error)
+    return next((told for kind, told in BY_CLASS if isinstance(error, kind)), Failure.FINAL)
+
+
+def _of_status(error: APIError) -> Failure:
+    """What an answer tells; 429 and 503 refuse, if it is not for want of money."""
+    status = error.status or 0
+    if isinstance(error, RateLimited) or status == 503:
+        return Failure.REFUSED
+    if status in GATEWAYS:
+        return Failure.SILENT
+    return Failure.LOST if status == 408 or status >= 500 else Failure.FINAL
+
+
+def follow(operation: Operation[Any], failure: Failure) -> Follow:
+    """What may follow when an operation failed so."""
+    if failure is Failure.FINAL:
+        return Follow.STOP
+    if failure is Failure.REFUSED and isinstance(operation, ops.CreateFiles):
+        # What an iterator gave is gone.
+        again = all(file.size is not None for file in operation.files)
+        return Follow.AGAIN if again else Follow.STOP
+    if failure in (Failure.UNSENT, Failure.REFUSED) or isinstance(operation, REPEATABLE):
+        return Follow.AGAIN
+    return Follow.LOOK
+
+
+class Budget:
+    """Attempts beyond the first that all requests of a client share.
+
+    Args:
+        size: how many there are at most; a good answer gives one back.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = size
+
+    def take(self) -> bool:
+        """Take one; whether there was any."""
+        if self._left <= 0:
+            return False
+        self._left -= 1
+        return True
+
+    def give(self) -> None:
+        """Give one back."""
+        self._left = min(self._size, self._left + 1)
+
+
+class Attempts:
+    """The attempts of one request.
+
+    Attributes:
+        number: of the attempt under way, from 1.
+
+    Args:
+        retry: the rules.
+        budget: what all requests share.
+        began: when the first attempt began, in seconds of any clock.
+    """
+
+    def __init__(self, retry: Retry, budget: Budget, began: float) -> None:
+        self.number = 1
+        self._retry = retry
+        self._budget = budget
+        self._began = began
+
+    def next(self, error: AssistError, now: float, chance: float) -> float | None:
+        """Seconds to wait before the next attempt; None where there is none.
+
+        Args:
+            error: how this one failed; its `retry_after` is the least that is waited.
+            now: by the clock of `began`.
+            chance: at least 0 and less than 1: where in its range the pause is.
+        """
+        asked = error.retry_after if isinstance(error, APIError) else None
+        pause = max(self.pause(chance), asked or 0.0)
+        limit = self._retry.max_elapsed
+        if self.number >= self._retry.attempts:
+            return None
+        if limit is not None and now + pause - self._began > limit:
+            return None
+        if not self._budget.take():
+            return None
+        self.number += 1
+        return pause
+
+    def pause(self, chance: float, further: int = 0) -> float:
+        """Seconds, drawn from all of the range; `further` doublings of it beyond the attempts'."""
+        doublings = min(self.number - 1 + further, LONGEST)
+        return chance * min(self._retry.longest_delay, self._retry.first_delay * 2.0**doublings)

@@ -1,0 +1,231 @@
+"""Sends an operation until it is answered, or may not be sent any more.
+
+The rules are `core/retry.py`'s, and what to ask about a lost answer is `core/reconcile.py`'s; here
+is what waits and asks.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+
+from aiodashassist.core import operations as ops
+from aiodashassist.core.marks import mark_of
+from aiodashassist.core.models import Deleted
+from aiodashassist.core.operations import Operation
+from aiodashassist.core.reconcile import (
+    Finding,
+    Found,
+    Known,
+    NotReceived,
+    Seen,
+    Unclear,
+    inquiry,
+    whereabouts,
+)
+from aiodashassist.core.retry import (
+    LOOKS,
+    Attempts,
+    Budget,
+    Failure,
+    Follow,
+    failure_of,
+    follow,
+)
+from aiodashassist.core.settings import Retry
+from aiodashassist.errors import (
+    APIError,
+    AssistError,
+    FirstEventTimeout,
+    NotFound,
+    OutcomeUnknown,
+)
+
+__all__ = ("Experience", "Once", "Sending", "Unrepeatable")
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+Once: TypeAlias = Callable[[int], Awaitable[R]]
+"""One attempt, of the number that it is given."""
+Ask: TypeAlias = Callable[[Operation[Any]], Awaitable[Seen]]
+"""Asks for something that changes nothing, as often as it takes."""
+
+DELETIONS = (ops.DeleteAssistant, ops.DeleteFile, ops.DeleteThread, ops.DetachFile)
+
+
+class Unrepeatable(Exception):
+    """An attempt failed when part of its answer had been handed out.
+
+    Attributes:
+        error: how.
+    """
+
+    def __init__(self, error: AssistError) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Experience:
+    """What all requests of a client share.
+
+    Attributes:
+        budget: attempts beyond the first.
+        known: the messages and runs that were seen.
+        unkept: operations whose mark the service did not keep.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.budget = Budget(budget)
+        self.known = Known()
+        self.unkept: set[type[Operation[Any]]] = set()
+
+
+class Sending:
+    """One operation on its way.
+
+    Args:
+        operation: as it is sent, with its mark.
+        retry: the rules.
+        experience: what is shared.
+        ask: how to look what became of it.
+        page_size: of the lists that are looked through.
+    """
+
+    def __init__(
+        self,
+        operation: Operation[Any],
+        retry: Retry,
+        experience: Experience,
+        ask: Ask,
+        page_size: int,
+    ) -> None:
+        self._operation = operation
+        self._retry = retry
+        self._experience = experience
+        self._ask = ask
+        self._page_size = page_size
+        self._attempts = Attempts(retry, experience.budget, asyncio.get_running_loop().time())
+        self._doubt = False  # an attempt before may have been received after all
+
+    async def through(self, once: Once[R], lost: AssistError | None = None) -> R | Any:
+        """What an attempt gives; what came of a lost one, as it is found.
+
+        Args:
+            once: the attempt.
+            lost: how the first attempt failed already.
+
+        Raises:
+            OutcomeUnknown: an answer was lost, and nothing tells what became of it.
+            AssistError: it failed for good.
+        """
+        while True:
+            error = lost
+            if error is None:
+                try:
+                    result = await once(self._attempts.number)
+                except AssistError as failure:
+                    error = failure
+                else:
+                    self._experience.budget.give()
+                    return result
+            lost = None
+            found = await self._after(error)
+            if found is not None:
+                return found.result
+
+    async def _after(self, error: AssistError) -> Found | None:
+        """After a failed attempt: what came of it all the same, or None when it is time for more.
+
+        Raises:
+            AssistError: nothing came of it, and it is not sent again.
+        """
+        operation, failure = self._operation, failure_of(error)
+        match follow(operation, failure):
+            case Follow.STOP:
+                return await self._settled(error)
+            case Follow.LOOK:
+                finding = await self._look()
+                if isinstance(finding, Found):
+                    return finding
+                if isinstance(finding, Unclear) or failure is Failure.SILENT:
+                    raise self._unknown(error, finding)
+        lost = failure in (Failure.LOST, Failure.SILENT)
+        self._doubt = self._doubt or lost
+        number = self._attempts.number
+        now = asyncio.get_running_loop().time()
+        pause = self._attempts.next(error, now, random.random())  # noqa: S311 (nothing secret)
+        if pause is None:
+            if follow(operation, failure) is Follow.LOOK and not isinstance(error, APIError):
+                raise self._unknown(error, NotReceived())
+            raise error
+        name = type(operation).__name__
+        logger.debug("%s: attempt %d failed: %r; again in %.2f s", name, number, error, pause)
+        await asyncio.sleep(pause)
+        return None
+
+    async def _settled(self, error: AssistError) -> Found:
+        """A last word, which may be due to an attempt before that was received after all."""
+        operation = self._operation
+        if self._doubt and isinstance(error, APIError):
+            if isinstance(operation, DELETIONS) and isinstance(error, NotFound):
+                return Found(_deleted(operation))
+            if follow(operation, Failure.LOST) is Follow.LOOK:
+                finding = await self._asked()
+                if isinstance(finding, Found):
+                    return finding
+        raise error
+
+    async def _look(self) -> Finding:
+        """Look what became of a lost attempt; one that is not seen yet may be on its way."""
+        if not self._retry.reconcile:
+            return Unclear("it is not looked for: Retry(reconcile=False)")
+        finding = await self._asked()
+        for further in range(1, LOOKS):
+            if not isinstance(finding, NotReceived):
+                break
+            chance = random.random()  # noqa: S311 (nothing secret in it)
+            await asyncio.sleep(self._attempts.pause(chance, further))
+            finding = await self._asked()
+        return finding
+
+    async def _asked(self) -> Finding:
+        """Make the inquiry."""
+        operation, experience = self._operation, self._experience
+        if mark_of(operation) is not None and type(operation) in experience.unkept:
+            return Unclear("the service does not keep what it would be found by")
+        asking = inquiry(operation, experience.known, self._page_size)
+        if asking is None:
+            return Unclear("there is no way to look it up")
+        try:
+            asked = next(asking)
+            while True:
+                asked = asking.send(await self._ask(asked))
+        except StopIteration as end:
+            finding: Finding = end.value
+            return finding
+        except AssistError as error:
+            return Unclear(f"looking it up failed: {error}")
+
+    def _unknown(self, error: AssistError, finding: Finding) -> AssistError:
+        """The error for an outcome that nobody knows."""
+        if isinstance(error, FirstEventTimeout):
+            return error  # a clock that ran out is told as such
+        name = type(self._operation).__name__
+        why = finding.why if isinstance(finding, Unclear) else "it may still be on its way"
+        words = f"{name}: the answer was lost ({error}), and {why}; {whereabouts(self._operation)}"
+        unknown = OutcomeUnknown(words, request_id=error.request_id)
+        unknown.__cause__ = error
+        return unknown
+
+
+def _deleted(operation: Operation[Any]) -> Deleted:
+    """The answer to a deletion that was done when its answer was lost."""
+    obj_id = next(
+        getattr(operation, name)
+        for name in ("file_id", "assistant_id", "thread_id")
+        if hasattr(operation, name)
+    )
+    return Deleted(id=obj_id, deleted=True)

@@ -1,0 +1,292 @@
+"""Writes down what a client asks and is answered, as it goes by."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from aiodashassist.client import Client
+from aiodashassist.core.provider import Request
+from aiodashassist.errors import ConnectError, LocalProtocolError, RequestTimeout
+from aiodashassist.session import translated
+from aiodashassist.testing.cassette import (
+    Answered,
+    Asked,
+    Body,
+    Cassette,
+    End,
+    Exchange,
+    Failed,
+    Failing,
+)
+from aiodashassist.testing.scrubbing import Scrubber, without_secrets
+
+__all__ = ("record",)
+
+ACTS = ("SubmitOutputs", "CancelRun")  # what is done to a run while its stream may be open
+RUN = re.compile("/runs/([^/?]+)")
+EXACT = 3  # digits of a second
+
+
+@contextmanager
+def record(
+    client: Client, path: str | os.PathLike[str] | None = None, *, timings: bool = False
+) -> Iterator[Cassette]:
+    """Record all requests of a client and of its copies (`with_options`), and their answers.
+
+        with record(client, "weather.json"):
+            await client.ask(...)
+
+    The cassette can be replayed and saved at any time. Streams are recorded as they are read,
+    broken and refused connections as such. Request headers, keys, users' tokens of plugins and
+    cookies are never on it, wherever they are quoted; what was said is. Of an upload it has names
+    and sizes, of a download the bytes.
+
+    Args:
+        client: whose requests.
+        path: where the cassette is saved at the end, also after an error; None saves it nowhere.
+        timings: whether to note when each answer and each of its pieces came.
+
+    Raises:
+        LocalProtocolError: the client is being recorded already.
+        OSError: the file cannot be written.
+    """
+    pool = client._pool  # noqa: SLF001 (what all copies of a client have in common)
+    if pool.wrap is not None:
+        raise LocalProtocolError("the client is being recorded already")
+    recorder = _Recorder(timings=timings)
+    cassette = Cassette(client._session.provider.name, recorder.exchanges)  # noqa: SLF001
+    pool.wrap = recorder.around
+    try:
+        yield cassette
+    finally:
+        pool.wrap = None
+        if path is not None:
+            cassette.save(path)
+
+
+class _Recorder:
+    """What was recorded so far; secrets are taken out when it is asked for.
+
+    By then all of them are known: one that is quoted early may be used late.
+    """
+
+    def __init__(self, *, timings: bool) -> None:
+        self._timings = timings
+        self._scrubber = Scrubber()
+        self._takes: list[_Take] = []
+
+    def around(self, http: Any) -> "_Listening":
+        """A session that is listened to."""
+        return _Listening(http, self)
+
+    def begin(self, request: Request, headers: Mapping[str, str]) -> "_Take":
+        """A request is about to be sent."""
+        self._scrubber.learn(headers)
+        self._scrubber.learn_tokens(request.body or b"")
+        if request.operation in ACTS:
+            for take in self._takes:
+                take.acted_on(_run_of(request), len(self._takes))
+        take = _Take(request, timings=self._timings)
+        self._takes.append(take)
+        return take
+
+    def exchanges(self) -> list[Exchange]:
+        """All of them, without secrets."""
+        for take in self._takes:
+            self._scrubber.learn_tokens(b"".join(take.pieces))
+        return [take.exchange(self._scrubber) for take in self._takes]
+
+
+class _Take:
+    """One exchange while it happens.
+
+    Attributes:
+        pieces: of the answer's body, as they were read.
+        running: whether more of its answer is to come.
+    """
+
+    def __init__(self, request: Request, *, timings: bool) -> None:
+        self.pieces: list[bytes] = []
+        self._request = request
+        self._timings = timings
+        self._sent = asyncio.get_running_loop().time()
+        self._status: int | None = None
+        self._headers: Mapping[str, str] = {}
+        self._began = 0.0
+        self._times: list[float] = []
+        self._waits: dict[int, int] = {}
+        self._act: int | None = None  # which nothing of the answer came after so far
+        self._end: End | None = None
+        self._failed: Failing | None = None
+        self._words = ""
+        self._ended = 0.0
+
+    def begun(self, status: int, headers: Mapping[str, str]) -> None:
+        """Its answer has begun."""
+        self._status, self._headers, self._began = status, headers, self._now()
+
+    def acted_on(self, run_id: str, number: int) -> None:
+        """A request is sent that does something to a run; it may be the one that is told here."""
+        if self._end is None and run_id and run_id.encode() in b"".join(self.pieces):
+            self._act = number
+
+    def came(self, piece: bytes) -> None:
+        """More of the body; `b""` is its end."""
+        if not piece:
+            self.ended("whole")
+        else:
+            self._heard()
+            self.pieces.append(piece)
+            self._times.append(self._now())
+
+    def broke(self, error: Exception) -> None:
+        """It broke."""
+        self._words = self._words or translated(error, None).message
+        self.ended("silent" if isinstance(translated(error, None), RequestTimeout) else "broken")
+
+    def failed(self, error: BaseException) -> None:
+        """No answer came."""
+        self._failed, self._ended = "left", self._now()
+        if isinstance(error, Exception):
+            ours = translated(error, None)
+            kinds: dict[type, Failing] = {ConnectError: "refused", RequestTimeout: "silent"}
+            self._failed, self._words = kinds.get(type(ours), "lost"), ours.message
+
+    def ended(self, end: End) -> None:
+        """Nothing more of it will be read; what is said first, holds."""
+        if self._end is None:
+            self._heard()
+            self._end, self._ended = end, self._now()
+
+    def exchange(self, scrubber: Scrubber) -> Exchange:
+        """As it stands on the cassette."""
+        request = Asked.of(self._request, scrubber.data)
+        words = scrubber.text(self._words)
+        if self._status is None:
+            kind = self._failed or "left"
+            return Exchange(
+                request=request, failure=Failed(kind=kind, words=words, after=self._ended)
+            )
+        sizes = tuple(len(piece) for piece in self.pieces)
+        headers = without_secrets(self._headers)
+        answer = Answered(
+            status=self._status,
+            headers={name: scrubber.text(value) for name, value in headers.items()},
+            body=Body.of(scrubber.data(b"".join(self.pieces))),
+            chunks=sizes if len(sizes) > 1 else (),
+            waits=dict(self._waits),
+            end=self._end or "left",
+            words=words,
+            began=self._began,
+            times=tuple(self._times) if self._timings else (),
+            ended=self._ended,
+        )
+        return Exchange(request=request, answer=answer)
+
+    def _heard(self) -> None:
+        if self._act is not None:
+            self._waits[len(self.pieces)] = self._act
+            self._act = None
+
+    def _now(self) -> float:
+        """Seconds since the request, where they are wanted."""
+        if not self._timings:
+            return 0.0
+        return round(asyncio.get_running_loop().time() - self._sent, EXACT)
+
+
+class _Listening:
+    """aiohttp's session, listened to."""
+
+    def __init__(self, http: Any, recorder: _Recorder) -> None:
+        self._http = http
+        self._recorder = recorder
+
+    async def request(
+        self,
+        method: str,
+        url: Any,
+        *,
+        headers: Mapping[str, str],
+        trace_request_ctx: Request,
+        **options: Any,
+    ) -> "_Answer":
+        """As aiohttp's."""
+        take = self._recorder.begin(trace_request_ctx, headers)
+        options |= {"headers": headers, "trace_request_ctx": trace_request_ctx}
+        try:
+            response = await self._http.request(method, url, **options)
+        except BaseException as error:
+            take.failed(error)
+            raise
+        take.begun(response.status, response.headers)
+        return _Answer(response, take)
+
+
+class _Answer:
+    """aiohttp's answer, listened to."""
+
+    def __init__(self, response: Any, take: _Take) -> None:
+        self.content = _Content(response.content, take)
+        self._response = response
+        self._take = take
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._response, name)
+
+    def close(self) -> None:
+        """Drop it."""
+        self._left()
+        self._response.close()
+
+    def release(self) -> None:
+        """Give it back."""
+        self._left()
+        self._response.release()
+
+    def _left(self) -> None:
+        read = self._response.content.at_eof() and self._response.content.exception() is None
+        self._take.ended("whole" if read else "left")
+
+
+class _Content:
+    """The body of aiohttp's answer, listened to."""
+
+    def __init__(self, content: Any, take: _Take) -> None:
+        self._content = content
+        self._take = take
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    async def readany(self) -> bytes:
+        """More of it."""
+        try:
+            piece: bytes = await self._content.readany()
+        except Exception as error:
+            self._take.broke(error)
+            raise
+        self._take.came(piece)
+        return piece
+
+    def _read_nowait(self, size: int) -> bytes:
+        """What came together with the error that broke it."""
+        piece: bytes = self._content._read_nowait(size)  # noqa: SLF001 (as the session asks for it)
+        if piece:
+            self._take.came(piece)
+        return piece
+
+
+def _run_of(request: Request) -> str:
+    """The run that a request does something to: its body names it, or its path."""
+    try:
+        body = json.loads(request.body or b"")
+    except (ValueError, RecursionError):
+        body = None
+    run_id = body.get("run_id") if isinstance(body, dict) else None
+    found = RUN.search(request.path)
+    return run_id if isinstance(run_id, str) else found[1] if found else ""
