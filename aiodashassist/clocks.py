@@ -42,9 +42,6 @@ def expiry(run: Run | None) -> float | None:
 class Alarm:
     """Rings once, when a time is over.
 
-    Attributes:
-        bell: done as soon as it has rung.
-
     Args:
         seconds: from now; None never rings.
         ring: what to do then.
@@ -52,18 +49,12 @@ class Alarm:
 
     def __init__(self, seconds: float | None, ring: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
-        self.bell: asyncio.Future[None] = loop.create_future()
-        self._ring = ring
-        self._timer = None if seconds is None else loop.call_later(seconds, self._rung)
+        self._timer = None if seconds is None else loop.call_later(seconds, ring)
 
     def stop(self) -> None:
         """Do not ring any more."""
         if self._timer is not None:
             self._timer.cancel()
-
-    def _rung(self) -> None:
-        self._ring()
-        self.bell.set_result(None)
 
 
 class SilenceClock:

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Collection, Coroutine, Iterable
 from typing import Any, TypeVar
 
+from aiodashassist.errors import AssistError
+
 __all__ = ("Errands",)
 
 T = TypeVar("T")
@@ -18,6 +20,7 @@ class Errands:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._interrupted: asyncio.Future[None] | None = None
+        self._failure: AssistError | None = None
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin a task."""
@@ -33,10 +36,26 @@ class Errands:
             task.add_done_callback(self._over)
 
     async def wait(self, waits: Iterable[asyncio.Future[Any]]) -> None:
-        """Until one of these is done, or `interrupt` is called."""
+        """Until one of these is done, or `interrupt` is called.
+
+        Raises:
+            AssistError: what `fail` was given, before or meanwhile.
+        """
+        self.check()
         if self._interrupted is None or self._interrupted.done():
             self._interrupted = asyncio.get_running_loop().create_future()
         await asyncio.wait({*waits, self._interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        self.check()
+
+    def fail(self, error: AssistError) -> None:
+        """Have every wait, now and later, raise this error; the first one given counts."""
+        self._failure = self._failure or error
+        self.interrupt()
+
+    def check(self) -> None:
+        """Raise what `fail` was given."""
+        if self._failure is not None:
+            raise self._failure
 
     def interrupt(self) -> None:
         """Wake whoever waits, to look around."""

@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Protocol
 
+from aiodashassist.body import Body
 from aiodashassist.clocks import SilenceClock
 from aiodashassist.core.decoding import parse
 from aiodashassist.core.events import Event
@@ -16,7 +17,6 @@ from aiodashassist.errors import (
     IdleTimeout,
     TransportError,
 )
-from aiodashassist.session import Body
 
 __all__ = ("EventFeed", "Feed")
 

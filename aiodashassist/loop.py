@@ -28,24 +28,21 @@ from aiodashassist.errands import Errands
 from aiodashassist.errors import (
     AssistError,
     DecodeError,
-    FirstEventTimeout,
-    IdleTimeout,
     LocalProtocolError,
     StreamInterrupted,
     TotalTimeout,
     TransportError,
 )
-from aiodashassist.exchange import Exchange, Lost, Opening
+from aiodashassist.exchange import Lost, Opening
 from aiodashassist.feed import Feed
 from aiodashassist.jobs import Bench
-from aiodashassist.polling import Break
 from aiodashassist.session import Session
+from aiodashassist.source import Source
 
 __all__ = ("RunLoop",)
 
 logger = logging.getLogger(__name__)
 
-BREAKS = (StreamInterrupted, FirstEventTimeout, IdleTimeout)
 LINGER = 1.0  # seconds that a stream which has said all has to end, for its connection's sake
 
 
@@ -56,7 +53,6 @@ class RunLoop:
         machine: where the run is.
         snapshot: what it has said and done.
         exceeded: whether the run asked for more rounds than it was allowed.
-        thread_id: the thread, as soon as it is known.
 
     Args:
         session: what sends operations.
@@ -75,28 +71,21 @@ class RunLoop:
         self.machine = RunMachine()
         self.snapshot = Snapshot()
         self.exceeded = False
-        self.thread_id: str | None = None
         self._session = session
         self._bench = bench
         self._max_rounds = max_rounds
         self._given = outputs
-        self._exchange = Exchange(session)
-        self._alarm = Alarm(session.config.timeouts.total, self._overdue)
         self._errands = Errands()
-        self._broken: AssistError | None = None  # how a stream broke whose run is not known yet
-        self._failure: AssistError | None = None  # raised when what came before is handed out
+        self._source = Source(session, self._errands, self.machine, self.snapshot)
+        self._alarm = Alarm(session.config.timeouts.total, self._overdue)
         self._later: deque[Event] = deque()  # to be handed out before anything else is read
-        self._opening: asyncio.Task[Feed | Lost] | None = None
-        self._feed: Feed | None = None
         self._round: Round | None = None  # at work, or its outputs are on their way
         self._paused: Round | None = None  # the user has calls of it to answer
         self._submitted: Round | None = None  # the user's answers are on their way
         self._undelivered: Round | None = None  # its outputs have not arrived yet
-        self._reading: asyncio.Task[Event | None] | None = None
         self._posting: asyncio.Task[Feed | Lost | None] | None = None
         self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
-        self._stopped = False
 
     @property
     def pending_calls(self) -> tuple[ToolCall, ...]:
@@ -115,66 +104,18 @@ class RunLoop:
         return self._paused is not None or isinstance(self.machine.next_action(), Finished)
 
     @property
+    def thread_id(self) -> str | None:
+        """The thread, as soon as it is known."""
+        return self._source.thread_id
+
+    @property
     def to_be_found(self) -> bool:
         """Whether a run was asked for that is not known yet: its first event is still to come."""
-        asked = self._feed is not None or (self._opening is not None and self._exchange.asked)
-        return asked and self.machine.run_id is None
+        return self._source.to_be_found
 
     async def begin(self, opening: Opening) -> None:
         """Open the stream; if this is cancelled the opening goes on, for `find_run`."""
-        self._opening = self._errands.begin(self._exchange.begin(opening))
-        await self._until_open(self._opening)
-
-    async def _until_open(self, opening: asyncio.Task[Feed | Lost]) -> None:
-        while not opening.done():
-            await self._wait({opening})
-        self._opening = None
-        self._opened(opening.result())
-
-    def _opened(self, opened: Feed | Lost) -> None:
-        self.thread_id = self.thread_id or self._exchange.thread_id
-        self.machine.run_id = self.machine.run_id or self._exchange.run_id
-        self._feed = self._read_back(opened) if isinstance(opened, Lost) else opened
-        self._broken = None
-
-    def _read_back(self, lost: Lost) -> Feed:
-        """Follow the run of an answer that was lost."""
-        self.thread_id = self.thread_id or lost.run.thread_id
-        self.machine.run_id = lost.run.id
-        error, self._broken = self._broken, None
-        return self._poll(error or StreamInterrupted("the answer was lost, and the run found"))
-
-    def _poll(self, error: AssistError) -> Feed:
-        """Follow the run without its stream, from where that broke."""
-        broken = Break(
-            error=error,
-            snapshot=self.snapshot,
-            run=self.machine.run,
-            status=self.machine.status,
-        )
-        return self._exchange.poll(self.thread_id or "", self.machine.run_id or "", broken)
-
-    def _recover(self, error: AssistError) -> None:
-        """A stream broke: go on by reading the run back; it is never begun a second time.
-
-        Raises:
-            AssistError: the error, where there is nothing to go on with.
-        """
-        if not self._feed_breaks or not isinstance(error, BREAKS):
-            raise error
-        self._leave_feed()
-        if self.machine.run_id is not None:
-            self._feed = self._poll(error)
-        else:
-            self._broken = error
-            thread = self.snapshot.thread
-            known = thread.id if thread is not None else None
-            self._opening = self._errands.begin(self._exchange.again(error, known))
-
-    @property
-    def _feed_breaks(self) -> bool:
-        """Whether what is read is a stream, and no reading back of one."""
-        return self._feed is not None and self._feed.breaks_off
+        await self._source.begin(opening)
 
     async def next(self) -> Event | None:
         """The next event of the run, or of a tool; None when there is nothing more to do."""
@@ -183,11 +124,11 @@ class RunLoop:
                 return self._later.popleft()
             if self._ended:
                 return None
-            self._check()
+            self._errands.check()
             try:
                 event = await self._step()
             except TransportError:
-                self._check()  # a clock or a close dropped the connection: then that is the reason
+                self._errands.check()  # a clock or a close dropped it: then that is the reason
                 raise
             if event is not None:
                 return event
@@ -196,7 +137,7 @@ class RunLoop:
         """Answer the `pending_calls`; they stay pending where their outputs do not arrive."""
         if self._paused is None:
             raise LocalProtocolError("no calls wait for outputs")
-        self._check()
+        self._errands.check()
         self._posting = self._post(self._paused.submit(outputs))
         self._submitted, self._paused, self._ended = self._paused, None, False
         await self._delivered()
@@ -213,12 +154,11 @@ class RunLoop:
         self._drop_round()
         self.machine.cancelled()
         self._paused, self._undelivered, self._ended = None, None, False
-        if self._exchange.reopens:
-            if self._feed is not None:
-                self._feed.close()
+        if self._source.reopens:
+            self._source.shut()
             self._later.append(self._received(RunEvent(status="cancelled", run=run)))
-        elif self._feed is not None:
-            self._feed.bear_silence(patient=False)
+        else:
+            self._source.end_patience()
         self._errands.interrupt()
 
     def _drop_round(self) -> None:
@@ -230,42 +170,22 @@ class RunLoop:
     async def find_run(self) -> None:
         """Read on until the run is known, so that it can be cancelled; errors end it quietly."""
         try:
-            while self.machine.run_id is None:
-                if self._opening is not None:
-                    opening, self._opening = self._opening, None
-                    self._opened(await opening)
-                elif self._feed is not None:
-                    await self._find_on()
-                else:
-                    return
+            while self._source.to_be_found:
+                event = await self._source.find()
+                if event is not None:
+                    self._received(event)
         except AssistError as error:
             logger.debug("left before the run was known: %r", error)
 
-    async def _find_on(self) -> None:
-        """Read one event more; a stream that breaks is looked up."""
-        assert self._feed is not None  # noqa: S101 (for the type checker)
-        reading = self._reading or self._errands.begin(self._feed.next())
-        self._reading = None
-        try:
-            event = await reading
-        except BREAKS as error:
-            self._recover(error)
-            return
-        if event is None:
-            self._recover(StreamInterrupted("the stream ended before the run was known"))
-        else:
-            self._received(event)
-
     def stop(self) -> None:
         """Nobody may read on, but for `find_run`; whoever waits is woken."""
-        self._stopped = True
         self._alarm.stop()
-        self._errands.interrupt()
+        self._errands.fail(StreamInterrupted("the stream was closed"))
 
     def drop(self) -> None:
         """Stop, and drop the connection; at once, without waiting."""
         self.stop()
-        self._exchange.hang_up()
+        self._source.hang_up()
 
     def cancel_tasks(self, *, find: bool) -> set[asyncio.Task[Any]]:
         """Cancel whatever still runs for this loop; the tasks to wait for.
@@ -273,14 +193,10 @@ class RunLoop:
         With `find`, what is needed to find the run is spared.
         """
         self._drop_round()
-        spared = {self._opening, self._reading} if find else set()
-        return self._errands.cancel(spared)
+        return self._errands.cancel(self._source.finding if find else ())
 
     async def _step(self) -> Event | None:
         """Do the next thing; an event to hand out, or None to look again."""
-        if self._opening is not None:
-            await self._until_open(self._opening)
-            return None
         if self._round is not None:
             return await self._attend(self._round)
         if self._posting is not None:
@@ -295,29 +211,17 @@ class RunLoop:
         return await self._read_on()
 
     async def _read_on(self) -> Event | None:
-        """The next event of a stream that may break."""
-        try:
-            event = await self._read()
-        except BREAKS as error:
-            self._check()  # a clock or a close dropped the connection: then that is the reason
-            self._recover(error)
-            return None
+        """The next event of a run that goes on, read from wherever it can be."""
+        event = await self._source.next()
         if event is None:
-            self._recover(StreamInterrupted("the stream ended before the run was at rest"))
             return None
         received = self._received(event)
         if isinstance(event, ErrorEvent) and not self.at_rest:
-            self._reported(event)
+            try:
+                self._source.reported(event)
+            except AssistError as error:
+                self._errands.fail(error)  # when the event has been handed out
         return received
-
-    def _reported(self, event: ErrorEvent) -> None:
-        """The service reported an error: the stream is left, and the run read back."""
-        error = self._session.provider.stream_error(event)
-        if self.machine.run_id is None or not self._feed_breaks:
-            self._failure = error
-            return
-        self._leave_feed()
-        self._feed = self._poll(error)
 
     def _take_up(self, calls: tuple[ToolCall, ...]) -> None:
         """Begin a round of tools; without a bench there is nobody at work in it."""
@@ -344,13 +248,12 @@ class RunLoop:
         if told is not None:  # nothing comes after the run's last word
             self.snapshot.receive(told)
             return told
-        beside = self._posting is None and not self._exchange.reopens
+        beside = self._posting is None and not self._source.reopens
         went_on = action is None and (round_.pending or beside)
         if isinstance(action, Finished) or went_on:
             self._drop_round()  # the run ended, or went on, without waiting for them
             self._undelivered = None
-            if self._feed is not None:
-                self._feed.bear_silence(patient=False)
+            self._source.end_patience()
             return None
         if round_.finished and self._posting is None:
             return await self._settle(round_)
@@ -359,26 +262,18 @@ class RunLoop:
             await self._delivered()
             self._undelivered = None
             return None
-        waits: set[asyncio.Future[Any]] = {self._posting or round_.news()}
-        if self._feed is not None:
-            self._feed.bear_silence(patient=True)
-            if self._reading is None:
-                self._reading = self._errands.begin(self._feed.next())
-            waits.add(self._reading)
-        await self._wait(waits)
-        if self._reading is not None and self._reading.done():
-            return await self._read_beside()
-        return None
+        await self._errands.wait({self._posting or round_.news(), *self._source.beside()})
+        return await self._read_beside() if self._source.has_read else None
 
     async def _settle(self, round_: Round) -> Event | None:
         """The tools of a round are done: send their outputs, or leave the rest to the user."""
-        if self._exchange.reopens and self._feed is not None:
+        if self._source.reopens and self._source.is_open:
             return await self._last_words(ended=False)
         if not round_.pending:
             self.machine.answered()
             self._undelivered = round_
             self._posting = self._post(round_.outputs())
-        elif self._reading is not None and self._reading.done():
+        elif self._source.has_read:
             return await self._read_beside()
         else:
             self._paused, self._round, self._ended = round_, None, True
@@ -386,32 +281,10 @@ class RunLoop:
 
     async def _read_beside(self) -> Event | None:
         """What the stream says while tools are at work; one that reopens may just end."""
-        if not self._exchange.reopens:
+        if not self._source.reopens:
             return await self._read_on()
-        try:
-            event = await self._read()
-        except TransportError as error:
-            logger.debug("a stream that waits for tools did not end well: %r", error)
-            event = None
-        if event is not None:
-            return self._received(event)
-        self._leave_feed()
-        return None
-
-    async def _read(self) -> Event | None:
-        """The next event of the stream, from the read that is under way if there is one."""
-        if self._reading is None:
-            if self._feed is None:
-                return None
-            if self.machine.run_id is not None and self._feed.breaks_off:
-                return await self._feed.next()
-            # A task, until the run is known: whoever closes then reads on (`find_run`).
-            self._reading = self._errands.begin(self._feed.next())
-        reading = self._reading
-        while not reading.done():
-            await self._wait({reading})
-        self._reading = None
-        return reading.result()
+        event = await self._source.read_to_end()
+        return None if event is None else self._received(event)
 
     async def _last_words(self, *, ended: bool) -> Event | None:
         """What a stream says after its run is at rest: mostly nothing but its end."""
@@ -421,20 +294,15 @@ class RunLoop:
         try:
             if now < self._leave_at:
                 async with asyncio.timeout_at(self._leave_at):
-                    event = await self._read()
+                    event = await self._source.read()
         except (TransportError, DecodeError, TimeoutError) as error:
             logger.debug("a stream that had said all did not end well: %r", error)
         if event is not None:
             return self._received(event)
-        self._leave_feed()
+        self._source.leave()
+        self._leave_at = None
         self._ended = ended
         return None
-
-    def _leave_feed(self) -> None:
-        """Done with this stream; another may follow."""
-        if self._feed is not None:
-            self._feed.close()
-        self._feed = self._reading = self._leave_at = None
 
     def _received(self, event: Event) -> Event:
         """Take an event in; what is to be handed out first."""
@@ -445,7 +313,7 @@ class RunLoop:
             self._later.append(event)
         self.snapshot.receive(event)
         if self.thread_id is None and self.machine.run is not None:
-            self.thread_id = self.machine.run.thread_id
+            self._source.thread_id = self.machine.run.thread_id
         if isinstance(event, RunEvent):
             self._session.experience.known.add(event.run.id)
             if self.at_rest:
@@ -458,17 +326,17 @@ class RunLoop:
             thread_id=self.thread_id or "",
             run_id=self.machine.run_id or "",
             tool_outputs=outputs,
-            stream=self._exchange.reopens,
+            stream=self._source.reopens,
             hint=self.machine.step_id or "",
         )
-        return self._errands.begin(self._exchange.deliver(operation))
+        return self._source.deliver(operation)
 
     async def _delivered(self) -> None:
         """Wait until the outputs have arrived; where that opens a new stream, read that one."""
         if self._posting is not None:
             posting = self._posting
             while not posting.done():
-                await self._wait({posting})
+                await self._errands.wait({posting})
                 if self._posting is not posting:
                     return  # the run was cancelled meanwhile
             self._posting = None
@@ -483,26 +351,13 @@ class RunLoop:
                 for call, answer in submitted.submitted:
                     self.snapshot.called(call, answer.output)
             if feed is not None:
-                self._leave_feed()
-                self._feed = self._read_back(feed) if isinstance(feed, Lost) else feed
-        if self._feed is not None:
-            self._feed.bear_silence(patient=False)
-
-    async def _wait(self, waits: set[asyncio.Future[Any]]) -> None:
-        """Until one of them is done or something happened; cancels none of them."""
-        await self._errands.wait({*waits, self._alarm.bell})
-        self._check()
+                self._source.take(feed)
+                self._leave_at = None
+        self._source.end_patience()
 
     def _overdue(self) -> None:
         """The total time is over; a run that is not known yet has still to be found."""
+        total = self._session.config.timeouts.total
+        self._errands.fail(TotalTimeout(f"the run took longer than {total} s"))
         if self.machine.run_id is not None:
-            self._exchange.hang_up()
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self._alarm.bell.done():
-            total = self._session.config.timeouts.total
-            raise TotalTimeout(f"the run took longer than {total} s")
-        if self._stopped:
-            raise StreamInterrupted("the stream was closed")
+            self._source.hang_up()

@@ -12,7 +12,6 @@ from collections.abc import (
     AsyncGenerator,
     Awaitable,
     Callable,
-    Coroutine,
     Iterator,
     Mapping,
     Sequence,
@@ -27,6 +26,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from aiodashassist.body import EVENT_STREAM, Body
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
 from aiodashassist.core.marks import mark_of, marked, marks_in
@@ -62,7 +62,7 @@ from aiodashassist.sending import Experience, Sending, Unrepeatable
 from aiodashassist.turns import Turns
 from aiodashassist.uploads import Outgoing
 
-__all__ = ("Body", "HttpSession", "Pool", "Session", "translated")
+__all__ = ("HttpSession", "Pool", "Session", "translated")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,13 +71,7 @@ A = TypeVar("A", bound=Operation[Any])
 HttpSession: TypeAlias = aiohttp.ClientSession
 
 USER_AGENT = "aiodashassist"
-EVENT_STREAM = "text/event-stream"
-BOM = b"\xef\xbb\xbf"
-NULL = b"null"
-UNFRAMED = (b"{", b"[", b'"', b"<", NULL)  # JSON and HTML begin so; no field of a frame does
-FIELDS = (b":", b"data", b"event", b"id", b"retry", NULL)
 LARGE = 1 << 20  # bytes
-LONGEST_BLANK = 1 << 10  # bytes before an answer begins; more of them are a stream's
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
@@ -179,80 +173,16 @@ class Pool:
             await self._http.close()
 
 
-class Body:
-    """The bytes of a streamed answer; `read` gives `b""` at its end.
+class _Incoming:
+    """The bytes of an answer as they come, from a connection that may break."""
 
-    What an answer is, its first bytes tell, whatever its type says: services put their errors
-    there unframed (appbuilder.md §6.5), and no document says which type a stream has (§5.1).
-
-    Attributes:
-        waited: seconds from sending the request to the answer's beginning.
-        headers: of the answer; names in lower case.
-
-    Args:
-        response: the answer.
-        waited: see above.
-        unframed: gives the error for an answer that is no event stream, from its beginning.
-        request_id: the service's id of the request.
-    """
-
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        waited: float,
-        unframed: Callable[[bytes], Coroutine[Any, Any, AssistError]],
-        request_id: str | None,
-    ) -> None:
-        self.waited = waited
-        self.headers = _lower(response)
+    def __init__(self, response: aiohttp.ClientResponse, request_id: str | None) -> None:
         self._response = response
-        self._unframed = unframed
         self._request_id = request_id
-        self._held = b""
-        self._begun = False
         self._closed = False
-        self._refused: asyncio.Task[AssistError] | None = None  # what it says, if it is no stream
 
-    @property
-    def is_labelled(self) -> bool:
-        """Whether its type says that it is an event stream."""
-        return EVENT_STREAM in self.headers.get("content-type", "").lower()
-
-    async def begin(self) -> None:
-        """Read until it is known what it is.
-
-        Raises:
-            AssistError: it is no event stream, or broke.
-        """
-        while not self._begun and self._refused is None:
-            arrived = await self._next()
-            self._held += arrived
-            begins = self._held.removeprefix(BOM).lstrip()
-            if begins.startswith(UNFRAMED) or not (
-                self.is_labelled or _may_be_framed(begins, arrived)
-            ):
-                self._refused = asyncio.get_running_loop().create_task(self._unframed(begins))
-            undecided = BOM.startswith(self._held) or NULL.startswith(begins)
-            self._begun = not (arrived and undecided and len(self._held) < LONGEST_BLANK)
-        if self._refused is not None:
-            await asyncio.wait({self._refused})  # cancels it not: what it has read is not lost
-            raise self._refused.result()
-
-    async def read(self) -> bytes:
-        """The next bytes; all that arrived before the connection broke, then the error.
-
-        Raises:
-            StreamInterrupted: the connection broke.
-            AssistError: it is no event stream.
-        """
-        if not self._begun or self._refused is not None:
-            await self.begin()
-        if self._held:
-            held, self._held = self._held, b""
-            return held
-        return await self._next()
-
-    async def _next(self) -> bytes:
+    async def next(self) -> bytes:
+        """The next bytes; all that arrived before the connection broke, then the error."""
         before, broken = sys.exception(), None
         try:
             arrived = await self._response.content.readany()
@@ -458,7 +388,8 @@ class Session:
                     return self._located(error, operation, request.headers, told.request_id)
 
                 waited = asyncio.get_running_loop().time() - began
-                body = Body(response, waited, unframed, told.request_id)
+                incoming = _Incoming(response, told.request_id)
+                body = Body(incoming, _lower(response), waited, unframed)
                 if not body.is_labelled:
                     await self._look_ahead(body)
                     body.waited = asyncio.get_running_loop().time() - began
@@ -730,13 +661,6 @@ class Session:
         return UnsupportedOperation(f"this {self.provider.name} service has no {name}")
 
 
-def _may_be_framed(begins: bytes, arrived: bytes) -> bool:
-    """Whether an answer of another type can be an event stream, as far as it has come."""
-    if not begins:
-        return bool(arrived)
-    return any(begins.startswith(name) or name.startswith(begins) for name in FIELDS)
-
-
 def _lower(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
@@ -787,15 +711,21 @@ def _tell_when_lost(response: aiohttp.ClientResponse) -> None:
     closed = getattr(connection and connection.protocol, "closed", None)
     content = response.content
 
-    def lost(closed: asyncio.Future[None]) -> None:
-        if not closed.cancelled():
-            closed.exception()  # seen: it is told by the read
+    def lost(_closed: asyncio.Future[None]) -> None:
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError("the connection was dropped"))
 
     if closed is not None:
+        closed.remove_done_callback(_seen)  # one is enough for all answers of a connection
+        closed.add_done_callback(_seen)
         closed.add_done_callback(lost)
         content.on_eof(lambda: closed.remove_done_callback(lost) and None)
+
+
+def _seen(closed: asyncio.Future[None]) -> None:
+    """However a connection is lost, a kept one too: whoever uses it is told by the read."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 def _patience(request: Request, clocks: aiohttp.ClientTimeout) -> float | None:

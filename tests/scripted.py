@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from aiodashassist import AssistError, Limits, Timeouts
+from aiodashassist.body import Body
 from aiodashassist.config import Config
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import CancelRun, CreateRun, Operation, SubmitOutputs
 from aiodashassist.duties import Duties
 from aiodashassist.errors import StreamInterrupted
 from aiodashassist.providers.dashscope import DashScopeProvider
-from aiodashassist.session import Body, Session
+from aiodashassist.session import Session
 
 
 class StaysOpen(DashScopeProvider):

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from aiodashassist.body import Body
 from aiodashassist.core.events import UnknownEvent
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
@@ -21,7 +22,6 @@ from aiodashassist.exchange import Exchange
 from aiodashassist.feed import EventFeed
 from aiodashassist.polling import PolledRun
 from aiodashassist.providers.dashscope import DashScopeProvider
-from aiodashassist.session import Body
 from aiodashassist.stream import RunStream, StreamOptions
 from tests.scripted import ScriptedBody, ScriptedSession, opening
 

@@ -16,9 +16,9 @@ from aiodashassist import (
     Timeouts,
     UnknownEvent,
 )
+from aiodashassist.body import Body
 from aiodashassist.core.sse import Frame
 from aiodashassist.feed import EventFeed
-from aiodashassist.session import Body
 from tests.scripted import ScriptedBody
 
 

@@ -18,6 +18,7 @@ import pytest
 from aioresponses import CallbackResult, aioresponses
 
 from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Timeouts
+from aiodashassist.body import Body
 from aiodashassist.core import operations as ops
 from aiodashassist.discretion import bare
 from aiodashassist.downloads import Arrival
@@ -42,7 +43,7 @@ from aiodashassist.errors import (
     UnexpectedRedirect,
     UnsupportedOperation,
 )
-from aiodashassist.session import Body, Session
+from aiodashassist.session import Session
 from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 

@@ -15,8 +15,11 @@ __all__ = ("Scrubber", "without_secrets")
 NAMED_SECRET = re.compile(
     "auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
 )
-# The level of a JSON text inside of JSON texts is told by the backslashes before its quotes.
-USER_TOKEN = re.compile(rb'(\\*)"user_token\1"\s*:\s*\1"(.*?)(?:(?<!\\)\1"|\Z)', re.DOTALL)
+# How deep a JSON text is inside of JSON texts is told by the backslashes before its quotes; a run
+# of them that is longer by whole escaped backslashes ends the string, too.
+USER_TOKEN = re.compile(
+    rb'(\\*)"user_token\1"\s*:\s*\1"((?:.*?(?<!\\))(?:\1\\\1\\)*)(?:\1"|\Z)', re.DOTALL
+)
 STRING = re.compile(rb'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)', re.DOTALL)
 SPELLED = re.compile(
     rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|[\x00-\x7f]|[\xc0-\xff][\x80-\xbf]+",
@@ -48,7 +51,10 @@ class Scrubber:
     def learn_tokens(self, data: bytes) -> None:
         """Take the tokens of plugins' users (dashscope.md §3.9)."""
         for found in USER_TOKEN.finditer(data):
-            self._add(_decoded(found[2]))
+            token = found[2]
+            for _ in range((len(found[1]) + 1).bit_length()):
+                token = _decoded(token).encode(errors="surrogatepass")
+            self._add(token.decode(errors="surrogatepass"))
 
     def data(self, data: bytes) -> bytes:
         """A body without them."""

@@ -1,6 +1,7 @@
 """The command line: what it prints, and the status it exits with."""
 
 import asyncio
+import http.client
 import os
 import signal
 import subprocess
@@ -82,6 +83,27 @@ def test_serve_says_where_first_and_ends_cleanly(sign: signal.Signals) -> None:
     assert (process.returncode, err) == (0, "")
 
 
+def test_serve_answers_to_the_names_that_are_allowed() -> None:
+    """Each `--allowed-host` is one, besides the usual; a strange one is 403."""
+    names = ("--allowed-host", "one.test", "--allowed-host", "Two.test")
+    process = started("serve", "--port", "0", *names)
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rsplit(":", 1)[1])
+    found = {}
+    try:
+        for host in ("one.test", "two.test:80", "localhost", "three.test"):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            headers = {"Host": host, "Authorization": "Bearer x"}
+            connection.request("POST", "/api/v1/threads", b"{}", headers)
+            found[host] = connection.getresponse().status
+            connection.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+    assert found == {"one.test": 200, "two.test:80": 200, "localhost": 200, "three.test": 403}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -89,6 +111,9 @@ def test_serve_says_where_first_and_ends_cleanly(sign: signal.Signals) -> None:
         ["serve", "--port", "x"],
         ["serve", "extra", "--what"],
         ["serve", "--port", "99999"],
+        ["serve", "--allowed-host"],
+        ["serve", "--allowed-host", "box.test:80"],
+        ["serve", "--allowed-host", "good.test", "--allowed-host", "*.test"],
     ],
 )
 def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -316,10 +316,11 @@ async def test_a_run_that_others_begin_first_is_dealt_with(kind: Kind, on_active
     ):
         assistant_id = await an_assistant(client)
         thread_id = (await client.threads.create()).id
-        send = ours._session.open
+        send, hints = ours._session.open, list[str]()
 
         async def open_late(operation: Any, *more: Any) -> Any:
             """They begin their run between our message and ours."""
+            hints.append(operation.hint)
             if not runs:
                 async with client.threads.runs.stream(
                     thread_id, assistant_id=assistant_id, instructions="theirs", on_exit="leave"
@@ -345,6 +346,9 @@ async def test_a_run_that_others_begin_first_is_dealt_with(kind: Kind, on_active
             said += [("assistant", "ours")]
         assert await conversation(client, thread_id) == said
         assert watch.names.count("CreateMessage") == 1
+        (message,) = (await client.threads.messages.list(thread_id, order="asc", page_size=1)).data
+        assert set(hints) == {message.id}  # by which a run whose answer is lost is known
+        assert len(hints) == (1 if on_active == "raise" else 2)
         statuses = {"wait": "failed", "cancel": "cancelled", "raise": "in_progress"}
         assert await status_of(client, thread_id, runs[0]) == statuses[on_active]
 

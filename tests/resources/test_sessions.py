@@ -317,9 +317,11 @@ async def test_a_service_is_the_same_with_a_slash_at_its_end(
     """What is spelled so or so is one place."""
     slashed = DashScope("local", base_url=server.dashscope_url + "/")
     async with slashed:
+        await slashed.threads.retrieve(thread_id)
         async with client.threads.session(thread_id):
             saying = asyncio.create_task(slashed.threads.session(thread_id).say("hi"))
             await quiet(client, thread_id)
+            await quiet(slashed, thread_id)
             assert not saying.done()
         await asyncio.wait_for(saying, PATIENCE)
 
@@ -551,12 +553,30 @@ def test_other_errors_are_told_at_once(answer: bytes, error: type[APIError]) -> 
 
 
 def test_a_run_that_is_refused_again_and_again_is_given_up() -> None:
-    """A few times at most, with pauses; the message was said once."""
-    service = Service(list=[NOTHING], say=[SAID], run=[BUSY])
+    """A few times at most, with growing pauses; the message was said once."""
+    times: list[float] = []
+
+    class Timed(Service):
+        async def __call__(self, request: Received, writer: Writer) -> None:
+            await super().__call__(request, writer)
+            if self.asked[-1] == "run":
+                times.append(asyncio.get_running_loop().time())
+
+    service = Timed(list=[NOTHING], say=[SAID], run=[BUSY])
     with pytest.raises(BadRequest, match="already has an active run"):
         asked_of(service)
 
     assert service.asked.count("run") == ATTEMPTS
+    assert service.asked.count("say") == 1
+    assert times == sorted(times)
+    assert 1 < times[-1] - times[0] < 10
+
+
+def test_a_run_may_be_refused_several_times() -> None:
+    """The fourth attempt may be the one that is taken."""
+    service = Service(list=[NOTHING], say=[SAID], run=[BUSY, BUSY, BUSY, streamed()])
+
+    assert asked_of(service) == "completed"
     assert service.asked.count("say") == 1
 
 

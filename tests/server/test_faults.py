@@ -217,57 +217,6 @@ async def test_a_run_whose_answer_is_lost_goes_on(
     assert len(server.store.all("", Thread)) == 1
 
 
-CODES = {
-    ("dashscope", 408): "RequestTimeOut",
-    ("dashscope", 429): "Throttling",
-    ("dashscope", 500): "InternalError",
-    ("dashscope", 503): "ModelUnavailable",
-    ("dashscope", 504): "InternalError",
-    ("appbuilder", 408): "RequestTimeout",
-    ("appbuilder", 429): "TooManyRequests",
-    ("appbuilder", 500): "InternalServerError",
-    ("appbuilder", 503): "ServiceUnavailable",
-    ("appbuilder", 599): "InternalServerError",
-}
-
-
-@pytest.mark.parametrize(("wire", "status"), CODES)
-@pytest.mark.parametrize("retry_after", [None, "3", "Wed, 21 Oct 2026 07:28:00 GMT", "-1 \u20ac"])
-async def test_a_refusal_is_the_wire_s_own(
-    server: LocalServer, wire: str, status: int, retry_after: str | None
-) -> None:
-    """Its envelope and code, `Retry-After` to the letter or not at all; nothing is done."""
-    fault = Refuse(status=status, retry_after=retry_after)
-    server.faults.add(fault)
-    reply = await came(server, asking(ASSISTANTS[wire], MADE))
-
-    said = {
-        line.split(": ")[0]: line.split(": ", 1)[-1] for line in reply.head.decode().split("\r\n")
-    }
-    assert (reply.status, said["Content-Type"]) == (status, "application/json")
-    assert said.get("Retry-After") == retry_after
-    assert reply.json["code"] == CODES[wire, status]
-    assert reply.json["message"]
-    assert reply.json["request_id" if wire == "dashscope" else "requestId"]
-    assert made(server) == ()
-    assert server.faults.done == [("CreateAssistant", fault)]
-
-
-@pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("status", [200, 404, 502])
-async def test_html_is_what_gateways_say(server: LocalServer, wire: str, status: int) -> None:
-    """A page, where JSON or a stream was asked for; nothing is done."""
-    server.faults.add(Html(status=status))
-    for request in (asking(ASSISTANTS[wire], MADE), running(wire, "a", "hi")):
-        reply = await came(server, request)
-        assert reply.status == status
-        assert b"Content-Type: text/html" in reply.head
-        assert reply.body.startswith(b"<html>")
-
-    assert made(server) == ()
-    assert [name for name, _ in server.faults.done] == ["CreateAssistant", "CreateThreadAndRun"]
-
-
 @pytest.mark.parametrize("fault", [Drop(), Refuse(), Html(), Lose()])
 async def test_the_files_of_what_was_not_done_are_gone(
     server: LocalServer, fault: Fault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

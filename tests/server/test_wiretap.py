@@ -2,17 +2,23 @@
 
 import asyncio
 import re
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from aiohttp import web
 
 from aiodashassist import AppBuilder, DashScope, Run, Thread, ToolOutput
+from aiodashassist.core.operations import CreateThread
 from aiodashassist.core.sse import SSEParser
 from aiodashassist.server import (
     Chop,
     Crlf,
     Cut,
+    Drop,
     Duplicate,
     Fault,
+    Faults,
     LocalServer,
     Lose,
     Refuse,
@@ -20,6 +26,8 @@ from aiodashassist.server import (
     Stall,
     Truncate,
 )
+from aiodashassist.server.answers import Answer
+from aiodashassist.server.wiretap import Wiretap
 from tests.server.raw_client import (
     ASSISTANTS,
     LAST,
@@ -570,3 +578,23 @@ async def test_a_client_that_has_left_already_cannot_be_left(
 
     assert [type(fault) for _, fault in server.faults.done] == [Slow]
     assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+async def test_where_nobody_listens_nothing_goes_wrong() -> None:
+    """The client had left before anything could happen to its answer."""
+    happens = (Drop(), Lose(), Cut(after_bytes=1), Cut(after_events=0), Truncate(after_bytes=0))
+    connection = SimpleNamespace(transport=None)
+    request = cast("web.Request", SimpleNamespace(protocol=connection))
+    faults = Faults()
+    body = web.Response(body=b"abc")
+    with Wiretap(request, CreateThread(), happens, faults, ping=b"") as tap:
+        tap.hang_up(Drop())
+        async with asyncio.timeout(SAFETY):
+            await tap.slow()
+        response, pieces = tap.spoil(Answer(body))
+        assert pieces is not None
+        assert [piece async for piece in pieces] == [b"abc"]
+
+    assert response.content_length == 3
+    assert connection.transport is None
+    assert faults.done == []
