@@ -109,6 +109,7 @@ from aiodashassist.errors import (
 from aiodashassist.handler import Approve, ToolContext
 from aiodashassist.hooks import CallInfo
 from aiodashassist.pages import Paginator
+from aiodashassist.resources.sessions import ThreadSession
 from aiodashassist.services import AppBuilder, AssistantsClient, DashScope
 from aiodashassist.stream import RunStream
 from aiodashassist.tools import Toolset, tool
@@ -127,10 +128,10 @@ __all__ = (
     "ResponseTooLarge", "Retry", "Run", "RunCancelled", "RunError", "RunEvent", "RunExpired",
     "RunFailed", "RunIncomplete", "RunParams", "RunResult", "RunStep", "RunStream",
     "SamplingParameters", "ServerError", "StepDelta", "StepEvent", "StreamInterrupted",
-    "StreamRecovered", "Thread", "ThreadEvent", "ThreadParams", "Timeouts", "ToolArgumentsError",
-    "ToolCall", "ToolContext", "ToolError", "ToolFinished", "ToolNotFound", "ToolOutput",
-    "ToolProgress", "ToolRoundsExceeded", "ToolStarted", "ToolTimeout", "Toolset", "TotalTimeout",
-    "TransportError", "TruncationStrategy", "UnexpectedRedirect", "UnknownEvent",
+    "StreamRecovered", "Thread", "ThreadEvent", "ThreadParams", "ThreadSession", "Timeouts",
+    "ToolArgumentsError", "ToolCall", "ToolContext", "ToolError", "ToolFinished", "ToolNotFound",
+    "ToolOutput", "ToolProgress", "ToolRoundsExceeded", "ToolStarted", "ToolTimeout", "Toolset",
+    "TotalTimeout", "TransportError", "TruncationStrategy", "UnexpectedRedirect", "UnknownEvent",
     "UnsupportedOperation", "UnsupportedParameter", "Usage", "UserAuth", "UserInfo", "UserLoc",
     "tool",
 )  # fmt: skip

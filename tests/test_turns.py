@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist.errors import LocalProtocolError
+from aiodashassist import BadRequest, DashScope, Limits, LocalProtocolError
+from aiodashassist.server import LocalServer
 from aiodashassist.turns import LATE, MINUTE, Turns
 from tests import virtual_time
+from tests.raw_server import RawServer, Received, Writer, whole
 from tests.test_cancellation import at_suspension, at_turn
 
 PATIENCE = 10  # seconds; nothing here takes one
@@ -332,5 +334,101 @@ def test_closing_ends_the_wait_for_the_minute() -> None:
         assert asyncio.get_running_loop().time() == 0
         assert timer is not None
         assert timer.cancelled()
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("limit", [1, 4])
+async def test_a_client_and_its_copies_have_so_many_requests_under_way(limit: int) -> None:
+    """All that they ask for together, never more; everything is answered."""
+    counts, full = [0], asyncio.Event()
+    at_once = 0
+
+    async def slow(_request: Received, writer: Writer) -> None:
+        nonlocal at_once
+        at_once += 1
+        counts.append(at_once)
+        if at_once >= limit:
+            full.set()
+        await full.wait()  # nobody is answered before as many have come as may
+        await quiet()
+        at_once -= 1
+        writer.write(whole(b'{"id": "thread_1"}'))
+
+    async with (
+        asyncio.timeout(PATIENCE),
+        RawServer(slow) as server,
+        DashScope(
+            "sk-x", base_url=server.url, limits=Limits(max_concurrent_requests=limit)
+        ) as client,
+    ):
+        copies = [client, client.with_options(api_key="sk-y"), client.with_options()]
+        await asyncio.gather(*(copies[n % 3].threads.retrieve(f"t{n}") for n in range(12)))
+
+    assert len(counts) == 13
+    assert max(counts) == limit
+
+
+async def test_an_open_stream_is_no_request_under_way() -> None:
+    """It is one until it begins: others can ask, and stream, while it is open."""
+    async with (
+        LocalServer() as server,
+        server.client(DashScope, limits=Limits(max_concurrent_requests=1)) as client,
+    ):
+        made = await client.assistants.create(model="m")
+        async with (
+            asyncio.timeout(PATIENCE),
+            client.stream("/say one", assistant_id=made.id) as first,
+            client.stream("/say two", assistant_id=made.id) as second,
+        ):
+            texts = [(await one.result()).text for one in (second, first)]
+            asked = await client.ask("/say three", assistant_id=made.id)
+
+    assert [*texts, asked.text] == ["two", "one", "three"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_client_begins_so_many_requests_a_minute(fails: bool) -> None:
+    """As the service sees them; failed ones count, and are a request each."""
+    times: list[float] = []
+    good, bad = b'{"id": "thread_1"}', b'{"code": "InvalidParameter", "message": "no"}'
+
+    async def note(_request: Received, writer: Writer) -> None:
+        times.append(asyncio.get_running_loop().time())
+        writer.write(whole(bad, "400 Bad Request") if fails else whole(good))
+
+    async def main() -> None:
+        async with (
+            RawServer(note) as server,
+            DashScope("sk-x", base_url=server.url, limits=Limits(requests_per_minute=3)) as client,
+        ):
+            calls = [client.threads.retrieve(f"t{n}") for n in range(10)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(answer, BadRequest) == fails for answer in answers)
+
+    virtual_time.run(main())
+
+    expected = [MINUTE * (number // 3) for number in range(10)]
+    assert times == pytest.approx(expected, abs=0.1)
+
+
+def test_closing_a_client_ends_the_wait_for_its_turns() -> None:
+    """Whoever waits is told that it is closed, and not after a minute."""
+
+    async def main() -> None:
+        async def answer(_request: Received, writer: Writer) -> None:
+            writer.write(whole(b'{"id": "thread_1"}'))
+
+        async with RawServer(answer) as server:
+            limits = Limits(requests_per_minute=1)
+            client = DashScope("sk-x", base_url=server.url, limits=limits)
+            await client.threads.retrieve("t")
+            waiting = asyncio.create_task(client.threads.retrieve("t"))
+            await quiet()
+            await client.close()
+            with pytest.raises(LocalProtocolError, match="closed"):
+                await waiting
+            assert len(server.requests) == 1
+        assert asyncio.get_running_loop().time() < MINUTE / 2
 
     virtual_time.run(main())

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiodashassist.client import Client
 from aiodashassist.core.provider import Request
-from aiodashassist.errors import ConnectError, LocalProtocolError, RequestTimeout
+from aiodashassist.errors import AssistError, ConnectError, LocalProtocolError, RequestTimeout
 from aiodashassist.session import translated
 from aiodashassist.testing.cassette import (
     Answered,
@@ -145,8 +145,10 @@ class _Take:
 
     def broke(self, error: Exception) -> None:
         """It broke."""
-        self._words = self._words or translated(error, None).message
-        self.ended("silent" if isinstance(translated(error, None), RequestTimeout) else "broken")
+        ours = translated(error, None)
+        if self._end is None:
+            self._words = _words(ours)
+        self.ended("silent" if isinstance(ours, RequestTimeout) else "broken")
 
     def failed(self, error: BaseException) -> None:
         """No answer came."""
@@ -154,7 +156,7 @@ class _Take:
         if isinstance(error, Exception):
             ours = translated(error, None)
             kinds: dict[type, Failing] = {ConnectError: "refused", RequestTimeout: "silent"}
-            self._failed, self._words = kinds.get(type(ours), "lost"), ours.message
+            self._failed, self._words = kinds.get(type(ours), "lost"), _words(ours)
 
     def ended(self, end: End) -> None:
         """Nothing more of it will be read; what is said first, holds."""
@@ -279,6 +281,12 @@ class _Content:
         if piece:
             self._take.came(piece)
         return piece
+
+
+def _words(error: AssistError) -> str:
+    """What aiohttp said, without what the session adds, and will add to it again."""
+    cause = error.__cause__
+    return error.message if cause is None else " ".join(str(cause).split()) or type(cause).__name__
 
 
 def _run_of(request: Request) -> str:

@@ -230,7 +230,8 @@ class _Played(Arriving):
             due = self._began + (*times[self._number :], self._answer.ended)[0]
         if self._pieces or self._answer.end != "left":
             return due
-        self._since = self._since or max(now, due)
+        if self._since is None:
+            self._since = max(now, due)
         return self._since + GRACE
 
     def _stop(self) -> None:

@@ -1,7 +1,5 @@
 """What the tests of recording and replaying talk about."""
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from aiodashassist import AppBuilder, DashScope, Event, RunResult, ToolFinished, Toolset, tool
@@ -34,12 +32,12 @@ TOOLS = Toolset(get_weather, get_time)
 
 
 async def talk(
-    client: Client, text: str = TWO_ROUNDS, **options: Any
+    client: Client, text: str = TWO_ROUNDS, tools: Toolset = TOOLS
 ) -> tuple[list[Event], RunResult]:
     """A new assistant answers on a new thread; all events, of tools without how long they took."""
     assistant = await client.assistants.create(model="qwen-max", name="tester")
     events: list[Event] = []
-    async with client.stream(text, assistant_id=assistant.id, tools=TOOLS, **options) as stream:
+    async with client.stream(text, assistant_id=assistant.id, tools=tools) as stream:
         async for event in stream:
             done = isinstance(event, ToolFinished)
             events.append(replace(event, duration=0.0) if done else event)

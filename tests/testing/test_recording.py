@@ -187,7 +187,7 @@ async def test_a_refused_connection_is_recorded_as_such() -> None:
             await client.threads.create()
 
     assert failure_of(cassette).kind == "refused"
-    assert "no connection" in failure_of(cassette).words
+    assert failure_of(cassette).words.startswith("Cannot connect to host 127.0.0.1")
 
 
 async def test_a_lost_answer_is_recorded_as_such(server: LocalServer) -> None:
@@ -224,7 +224,7 @@ async def test_a_broken_body_is_recorded_as_such() -> None:
     found = answer_of(cassette)
 
     assert found.end == "broken"
-    assert "broke" in found.words
+    assert found.words
     assert found.body.data == b'{"id":"thread'
 
 
