@@ -14,6 +14,7 @@ from aiodashassist.config import (
     check_key,
     check_kind,
     check_names,
+    check_proxy,
     check_retry,
     check_transport,
     check_workspace,
@@ -111,7 +112,7 @@ class Client:
             timeouts=check_kind("timeouts", options.get("timeouts", Timeouts()), Timeouts),
             retry=check_retry(options.get("retry", Retry())),
             limits=check_kind("limits", options.get("limits", Limits()), Limits),
-            proxy=options.get("proxy"),
+            proxy=check_proxy(options.get("proxy")),
             ssl=options.get("ssl", True),
             on_request=check_hook("on_request", options.get("on_request")),
             on_response=check_hook("on_response", options.get("on_response")),
@@ -169,7 +170,9 @@ class Client:
         return None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._session.config.base_url!r})"
+        session = getattr(self, "_session", None)  # None where it could not be made
+        url = session.config.base_url if session is not None else ""
+        return f"{type(self).__name__}(base_url={url!r})"
 
     async def __aenter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ __all__ = (
     "check_key",
     "check_kind",
     "check_names",
+    "check_proxy",
     "check_retry",
     "check_transport",
     "check_workspace",
@@ -105,6 +106,22 @@ def check_kind(name: str, value: T, kind: type[T]) -> T:
     if not isinstance(value, kind):
         raise ConfigError(f"{name} must be {kind.__name__}(...), not {type(value).__name__}")
     return value
+
+
+def check_proxy(proxy: str | None) -> str | None:
+    """The URL of a proxy; it may hold a password, and is never quoted.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        parts = urlsplit(proxy or "http://localhost")
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (TypeError, ValueError, AttributeError):
+        good = False
+    if not good:
+        raise ConfigError("proxy must be an http or https URL")
+    return proxy
 
 
 def check_retry(retry: Retry) -> Retry:

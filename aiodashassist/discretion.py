@@ -1,29 +1,41 @@
 """What errors must not show: keys, in whatever spelling, and the frames that hold them."""
 
+import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
+import msgspec
 from msgspec.structs import replace
 
 from aiodashassist.core.provider import Response
 
-__all__ = ("bare", "secrets_in", "without")
+__all__ = ("bare", "secrets_in", "tokens_in", "without")
 
 KEYED = "authorization"
 SHORTEST = 8  # characters; a shorter key is the local server's, and may be any word of a message
 BLOT = "***"
+TOKEN = re.compile(rb'"user_token"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
-def secrets_in(key: str, headers: Iterable[tuple[str, str]]) -> list[str]:
-    """The key, and those in headers of the user's own, as JSON and URLs may spell them, too."""
+def secrets_in(
+    key: str, headers: Iterable[tuple[str, str]], tokens: Iterable[str] = ()
+) -> list[str]:
+    """The key, those in headers of the user's own, and tokens, as JSON and URLs may spell them."""
     own = [
         value.rpartition(" ")[2]
         for name, value in headers
         if isinstance(value, str) and str(name).lower() == KEYED
     ]
-    keys = [one for one in (key, *own) if len(one) >= SHORTEST]
+    keys = [one for one in (key, *own, *tokens) if len(one) >= SHORTEST]
     spelled = [(one, one.replace("/", "\\/"), quote(one, safe="")) for one in keys]
     return list(dict.fromkeys(form for forms in spelled for form in forms))
+
+
+def tokens_in(body: bytes | None) -> list[str]:
+    """The tokens of plugins' users in the body of a request (dashscope.md §3.9)."""
+    if not body or b'"user_token"' not in body:
+        return []
+    return [msgspec.json.decode(b'"%b"' % found, type=str) for found in TOKEN.findall(body)]
 
 
 def without(response: Response, secrets: Iterable[str]) -> Response:
@@ -49,4 +61,7 @@ def bare(error: BaseException, before: BaseException | None) -> None:
     while seen is not None and seen is not before and id(seen) not in met:
         met.add(id(seen))
         seen.__traceback__ = None
+        if isinstance(seen, UnicodeDecodeError | UnicodeEncodeError):
+            seen.args, seen.object = (seen.reason,), type(seen.object)()  # it was all of the text
+            seen.start = seen.end = 0
         seen = seen.__cause__ or seen.__context__

@@ -11,8 +11,8 @@ from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant
 from aiodashassist.core.params import AssistantParams, Extras
-from aiodashassist.core.plain import plain
-from aiodashassist.errors import AssistError, InvalidArgument, NotFound
+from aiodashassist.core.plain import cause, plain
+from aiodashassist.errors import AssistError, InvalidArgument, NotFound, OutcomeUnknown
 from aiodashassist.pages import Paginator
 from aiodashassist.session import Session
 
@@ -40,11 +40,17 @@ async def ensured(session: Session, params: AssistantParams, on_change: OnChange
     session.provider.encode(creation)  # what cannot be made is refused before anything is sent
     one = _chosen(await _namesakes(session, params), mark, on_change)
     if one is None:
-        made = await session.call(creation)
-        one = _chosen(await _namesakes(session, params), mark, on_change)
-        if one is None or one.id == made.id:
-            return made
-        await _drop(session, made, _extras(params))
+        try:
+            made = await session.call(creation)
+        except OutcomeUnknown:
+            one = _chosen(await _namesakes(session, params), mark, on_change)
+            if one is None:
+                raise
+        else:
+            one = _chosen(await _namesakes(session, params), mark, on_change)
+            if one is None or one.id == made.id:
+                return made
+            await _drop(session, made, _extras(params))
     if one.metadata[CONFIG] == mark:
         return one
     if not session.provider.replaces:
@@ -128,5 +134,7 @@ def _hash(params: AssistantParams) -> str:
     try:
         text = msgspec.json.encode(given, order="sorted", enc_hook=plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"the configuration cannot be written as JSON: {error}") from error
+        raise InvalidArgument(f"the configuration cannot be written as JSON: {error}") from cause(
+            error
+        )
     return hashlib.sha256(text).hexdigest()

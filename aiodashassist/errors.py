@@ -26,7 +26,8 @@ No error holds a key. What a run had said when it broke is `text`, an attribute 
 no `repr`, no log line and no pickle has it. Every error can be pickled.
 """
 
-from typing import Any, Self
+from copy import deepcopy
+from typing import Any, Self, TypeVar
 
 __all__ = (
     "APIError",
@@ -109,6 +110,14 @@ class AssistError(Exception):
         # Keyword-only arguments do not survive the default protocol; what was said is not kept.
         return _rebuild, (type(self), self.args, {**self.__dict__, "text": None})
 
+    def __copy__(self) -> Self:
+        """The same error once more; unlike a pickle it keeps the text, for it goes nowhere."""
+        return _rebuild(type(self), self.args, self.__dict__.copy())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """See `__copy__`."""
+        return _rebuild(type(self), self.args, deepcopy(self.__dict__, memo))
+
     def located(
         self,
         *,
@@ -132,7 +141,10 @@ class AssistError(Exception):
         self.args = (self.message,)
 
 
-def _rebuild(cls: type[AssistError], args: tuple[Any, ...], state: dict[str, Any]) -> AssistError:
+E = TypeVar("E", bound=AssistError)
+
+
+def _rebuild(cls: type[E], args: tuple[Any, ...], state: dict[str, Any]) -> E:
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)

@@ -52,6 +52,7 @@ class Exchange:
         self._operation: Operation[Run] | None = None  # that has begun the run
         self._feed: Feed | None = None  # the newest
         self._hung_up = False
+        self._breaks = 0  # of streams that had not told of their run
 
     async def begin(self, opening: Opening) -> Feed | Lost:
         """Ask for the run, and open its stream."""
@@ -76,7 +77,8 @@ class Exchange:
                 other reason.
         """
         operation = self._operation
-        if operation is None:
+        self._breaks += 1
+        if operation is None or self._breaks >= self._session.config.retry.attempts:
             raise error
         if isinstance(operation, CreateThreadAndRun) and thread_id is not None:
             operation = CreateRun(thread_id=thread_id, params=operation.params, stream=True)

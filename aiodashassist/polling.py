@@ -89,6 +89,8 @@ class PolledRun:
         self._broken = broken
         self._looked = False
         self._status = broken.status if broken is not None else ""
+        # What a run asked for before the break has its outputs: the stream was the answer to them.
+        self._answered = self._status == "requires_action"
         run = broken.run if broken is not None else None
         self._round = _round(run) if run is not None else ()
         self._events: deque[Event] = deque()
@@ -124,7 +126,9 @@ class PolledRun:
         self._silence = 0.0
 
     def _is_over(self) -> bool:
-        return self._status != "requires_action" or self._session.provider.reopens
+        """Whether nothing more comes here; a run may be slow to say that it has its outputs."""
+        waits = self._status == "requires_action"
+        return not waits or (self._session.provider.reopens and not self._answered)
 
     async def _pause(self) -> None:
         """Wait for the next look; only this waiting is the service's silence."""
@@ -184,11 +188,16 @@ class PolledRun:
             return
         said = await self._said(run) if run.status in RESTING else []
         self._events.extend(said)
-        # Between two looks a run can be answered and ask for the next round.
+        # Between two looks a run can be answered and ask for the next round: then what was read
+        # before the steps may still name the calls of the round before.
         asks = any(map(_asks, said))
+        if asks:
+            run = await self._retrieved()
+            if run.status != "requires_action":
+                return
         if run.status != self._status or _round(run) != self._round or asks:
             self._events.append(RunEvent(status=run.status, run=run))
-            self._status, self._round = run.status, _round(run)
+            self._status, self._round, self._answered = run.status, _round(run), False
             self._pauses, self._silence = pauses(), 0.0
 
     async def _retrieved(self) -> Run:

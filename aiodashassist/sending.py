@@ -10,14 +10,16 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
 
+from msgspec.structs import replace
+
 from aiodashassist.core import operations as ops
+from aiodashassist.core.known import Known, Past
 from aiodashassist.core.marks import mark_of
-from aiodashassist.core.models import Deleted
+from aiodashassist.core.models import Deleted, Message, Run
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.reconcile import (
     Finding,
     Found,
-    Known,
     NotReceived,
     Seen,
     Unclear,
@@ -54,6 +56,7 @@ Ask: TypeAlias = Callable[[Operation[Any]], Awaitable[Seen]]
 """Asks for something that changes nothing, as often as it takes."""
 
 DELETIONS = (ops.DeleteAssistant, ops.DeleteFile, ops.DeleteThread, ops.DetachFile)
+MAKING = (ops.CreateMessage, ops.CreateRun, ops.CreateThreadAndRun)
 
 
 class Unrepeatable(Exception):
@@ -107,20 +110,27 @@ class Sending:
         self._experience = experience
         self._ask = ask
         self._page_size = page_size
-        self._attempts = Attempts(retry, experience.budget, asyncio.get_running_loop().time())
+        self._began = asyncio.get_running_loop().time()
+        self._attempts = Attempts(retry, experience.budget, self._began)
+        self._past = Past(experience.known, experience.known.moment)
+        self._is_repeatable = follow(operation, Failure.LOST) is Follow.AGAIN
         self._doubt = False  # an attempt before may have been received after all
+        self._lost: AssistError | None = None  # how an attempt got no answer at all
+        self._dated = True  # whether it is known when the first attempt was sent
 
     async def through(self, once: Once[R], lost: AssistError | None = None) -> R | Any:
         """What an attempt gives; what came of a lost one, as it is found.
 
         Args:
             once: the attempt.
-            lost: how the first attempt failed already.
+            lost: how the first attempt failed already, at some time before.
 
         Raises:
             OutcomeUnknown: an answer was lost, and nothing tells what became of it.
             AssistError: it failed for good.
         """
+        if lost is not None:
+            self._past, self._dated = Past(self._experience.known, 0), False
         while True:
             error = lost
             if error is None:
@@ -130,11 +140,17 @@ class Sending:
                     error = failure
                 else:
                     self._experience.budget.give()
-                    return result
+                    return self._learned(result)
             lost = None
             found = await self._after(error)
             if found is not None:
-                return found.result
+                return self._learned(found.result)
+
+    def _learned(self, result: R) -> R:
+        """A result; what came of this request did not come of another."""
+        if isinstance(self._operation, MAKING) and isinstance(result, Run | Message):
+            self._experience.known.add(result.id)
+        return result
 
     async def _after(self, error: AssistError) -> Found | None:
         """After a failed attempt: what came of it all the same, or None when it is time for more.
@@ -142,29 +158,44 @@ class Sending:
         Raises:
             AssistError: nothing came of it, and it is not sent again.
         """
-        operation, failure = self._operation, failure_of(error)
-        match follow(operation, failure):
-            case Follow.STOP:
-                return await self._settled(error)
-            case Follow.LOOK:
-                finding = await self._look()
-                if isinstance(finding, Found):
-                    return finding
-                if isinstance(finding, Unclear) or failure is Failure.SILENT:
-                    raise self._unknown(error, finding)
-        lost = failure in (Failure.LOST, Failure.SILENT)
-        self._doubt = self._doubt or lost
+        failure = failure_of(error)
+        follows = follow(self._operation, failure)
+        if follows is Follow.STOP:
+            return await self._settled(error)
+        if follows is Follow.LOOK:
+            finding = await self._look()
+            if isinstance(finding, Found):
+                return finding
+            if isinstance(finding, Unclear) or failure is Failure.SILENT:
+                raise self._unknown(error, finding)
+        if failure in (Failure.LOST, Failure.SILENT):
+            self._doubt = True
+            self._lost = self._lost if isinstance(error, APIError) else error
         number = self._attempts.number
         now = asyncio.get_running_loop().time()
         pause = self._attempts.next(error, now, random.random())  # noqa: S311 (nothing secret)
         if pause is None:
-            if follow(operation, failure) is Follow.LOOK and not isinstance(error, APIError):
-                raise self._unknown(error, NotReceived())
-            raise error
-        name = type(operation).__name__
+            return await self._given_up(error)
+        name = type(self._operation).__name__
         logger.debug("%s: attempt %d failed: %r; again in %.2f s", name, number, error, pause)
         await asyncio.sleep(pause)
-        return None
+        return await self._last_look(error) if self._doubt and not self._is_repeatable else None
+
+    async def _last_look(self, error: AssistError) -> Found | None:
+        """Just before it is sent again: a lost attempt may have arrived meanwhile."""
+        finding = await self._asked()
+        if isinstance(finding, Unclear):
+            raise self._unknown(error, finding)
+        return finding if isinstance(finding, Found) else None
+
+    async def _given_up(self, error: AssistError) -> Found:
+        """There are no more attempts; one that was never answered may have been received."""
+        if self._lost is None or self._is_repeatable:
+            raise error
+        finding = NotReceived() if self._lost is error else await self._asked()
+        if isinstance(finding, Found):
+            return finding
+        raise self._unknown(self._lost, finding)
 
     async def _settled(self, error: AssistError) -> Found:
         """A last word, which may be due to an attempt before that was received after all."""
@@ -172,21 +203,24 @@ class Sending:
         if self._doubt and isinstance(error, APIError):
             if isinstance(operation, DELETIONS) and isinstance(error, NotFound):
                 return Found(_deleted(operation))
-            if follow(operation, Failure.LOST) is Follow.LOOK:
-                finding = await self._asked()
-                if isinstance(finding, Found):
-                    return finding
+            if not self._is_repeatable:
+                found = await self._last_look(error)
+                if found is not None:
+                    return found
         raise error
 
     async def _look(self) -> Finding:
-        """Look what became of a lost attempt; one that is not seen yet may be on its way."""
+        """Look what became of a lost attempt; one that is not seen yet may be on its way.
+
+        Looks keep their distance: there is more chance in the pauses between attempts.
+        """
         if not self._retry.reconcile:
             return Unclear("it is not looked for: Retry(reconcile=False)")
         finding = await self._asked()
         for further in range(1, LOOKS):
             if not isinstance(finding, NotReceived):
                 break
-            chance = random.random()  # noqa: S311 (nothing secret in it)
+            chance = (1 + random.random()) / 2  # noqa: S311 (nothing secret in it)
             await asyncio.sleep(self._attempts.pause(chance, further))
             finding = await self._asked()
         return finding
@@ -196,18 +230,25 @@ class Sending:
         operation, experience = self._operation, self._experience
         if mark_of(operation) is not None and type(operation) in experience.unkept:
             return Unclear("the service does not keep what it would be found by")
-        asking = inquiry(operation, experience.known, self._page_size)
+        asking = inquiry(operation, self._past, self._page_size)
         if asking is None:
             return Unclear("there is no way to look it up")
         try:
             asked = next(asking)
             while True:
-                asked = asking.send(await self._ask(asked))
+                asked = asking.send(self._since(await self._ask(asked)))
         except StopIteration as end:
             finding: Finding = end.value
             return finding
         except AssistError as error:
             return Unclear(f"looking it up failed: {error}")
+
+    def _since(self, seen: Seen) -> Seen:
+        """What was seen, with when the first attempt was sent by the clock of the service."""
+        if not seen.now or not self._dated:
+            return seen
+        waited = asyncio.get_running_loop().time() - self._began
+        return replace(seen, began=seen.now - waited * 1000)
 
     def _unknown(self, error: AssistError, finding: Finding) -> AssistError:
         """The error for an outcome that nobody knows."""

@@ -39,7 +39,7 @@ from aiodashassist.core.operations import (
 )
 from aiodashassist.core.provider import Provider, Request, Response
 from aiodashassist.core.reconcile import Seen
-from aiodashassist.discretion import bare, secrets_in, without
+from aiodashassist.discretion import bare, secrets_in, tokens_in, without
 from aiodashassist.downloads import Arrival
 from aiodashassist.duties import Duties
 from aiodashassist.errors import (
@@ -73,8 +73,10 @@ HttpSession: TypeAlias = aiohttp.ClientSession
 USER_AGENT = "aiodashassist"
 LARGE = 1 << 20  # bytes
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
+MOST_TOKENS = 100  # of plugins' users that are kept out of errors
 SLOWEST = 16 * 1024  # bytes a second, at which a body may be taken
 FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # ValueError: a header that cannot be sent
+READING = (*FOREIGN, RuntimeError)  # the last for a connection that aiohttp has just given up
 UNCONNECTED = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientProxyConnectionError,
@@ -186,7 +188,7 @@ class _Incoming:
         before, broken = sys.exception(), None
         try:
             arrived = await self._response.content.readany()
-        except FOREIGN as error:
+        except READING as error:
             arrived = self._arrived()
             words = f"the stream broke: {_words(error)}"
             broken = StreamInterrupted(words, request_id=self._request_id)
@@ -261,6 +263,7 @@ class Session:
         self.turns = Turns(limits.max_concurrent_requests, limits.requests_per_minute)
         self.experience = Experience(config.retry.budget)
         self._unsupported: set[type[Operation[Any]]] = set()
+        self._tokens: dict[str, None] = {}  # of plugins' users, that were sent; the newest
 
     def configured(self, config: Config) -> "Session":
         """The same, reached in another way: what is open and what is known is shared."""
@@ -439,6 +442,7 @@ class Session:
         self._check_supported(operation)
         before = sys.exception()
         request = self.provider.encode(operation)
+        self._learn(request)
         told = Telling(self.config.on_request, self.config.on_response, request, attempt)
         try:
             with told:
@@ -590,7 +594,7 @@ class Session:
                 pieces.append(piece)
                 size += len(piece)
                 too_large = size > limit
-        except FOREIGN as error:
+        except READING as error:
             response.close()
             failure = translated(error, None)
         if failure is not None:
@@ -636,7 +640,13 @@ class Session:
 
     def _secrets(self, headers: Mapping[str, str] = NO_HEADERS) -> list[str]:
         config = self.config
-        return secrets_in(config.key, (*config.headers.items(), *headers.items()))
+        return secrets_in(config.key, (*config.headers.items(), *headers.items()), self._tokens)
+
+    def _learn(self, request: Request) -> None:
+        """Take note of the tokens that a request carries: a service may quote them later."""
+        self._tokens.update(dict.fromkeys(tokens_in(request.body)))
+        while len(self._tokens) > MOST_TOKENS:
+            del self._tokens[next(iter(self._tokens))]
 
     def _located(
         self,
@@ -671,7 +681,7 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
     try:
         while piece := await response.content.readany():
             yield piece
-    except FOREIGN as error:
+    except READING as error:
         failure = translated(error, None)
     if failure is not None:
         raise failure
@@ -736,8 +746,8 @@ def _patience(request: Request, clocks: aiohttp.ClientTimeout) -> float | None:
 
 
 def _harmless(error: Exception) -> Exception | None:
-    """The exception, unless it holds the request's headers, and so the key."""
-    return None if isinstance(error, aiohttp.ClientResponseError) else error
+    """The exception, unless it holds the request's headers, or a URL, and so a key."""
+    return None if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL) else error
 
 
 def _see_loss(protocol: Any) -> None:

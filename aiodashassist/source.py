@@ -49,7 +49,7 @@ class Source:
         self, session: Session, errands: Errands, machine: RunMachine, snapshot: Snapshot
     ) -> None:
         self.thread_id: str | None = None
-        self._provider = session.provider
+        self._session = session
         self._exchange = Exchange(session)
         self._errands = errands
         self._machine = machine
@@ -177,7 +177,7 @@ class Source:
         Raises:
             APIError: the run is not known.
         """
-        error = self._provider.stream_error(event)
+        error = self._session.provider.stream_error(event)
         if self._machine.run_id is None or not self._is_stream:
             raise error
         self.leave()
@@ -249,5 +249,6 @@ class Source:
     def _read_back(self, error: AssistError) -> Feed:
         """Follow the run without its stream, from where that broke."""
         machine = self._machine
+        self._session.scrub(error)
         broken = Break(error=error, snapshot=self._snapshot, run=machine.run, status=machine.status)
         return self._exchange.poll(self.thread_id or "", machine.run_id or "", broken)

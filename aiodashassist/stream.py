@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -16,6 +17,7 @@ from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.result import RunResult, ending
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.core.tooling import ToolCall, ToolOutput
+from aiodashassist.discretion import bare
 from aiodashassist.errors import AssistError, LocalProtocolError, ToolRoundsExceeded
 from aiodashassist.exchange import Opening
 from aiodashassist.jobs import Bench
@@ -46,6 +48,9 @@ class StreamOptions(Struct, frozen=True, kw_only=True):
     on_exit: Literal["cancel", "leave"] = "cancel"
     outputs: tuple[ToolOutput, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"StreamOptions(max_rounds={self.max_rounds}, on_exit={self.on_exit!r})"
 
 
 class RunStream:
@@ -113,11 +118,13 @@ class RunStream:
         if self._closed:
             raise StopAsyncIteration
         self._busy = True
+        before = sys.exception()
         try:
             event = await loop.next()
         except AssistError as error:
             if self._closed:  # by another task, while this one was reading
                 raise StopAsyncIteration from None
+            bare(error, before)
             if loop.pending_calls:  # their outputs did not arrive, and can be sent again
                 self._located(error)
             else:
@@ -197,9 +204,11 @@ class RunStream:
         loop = self._entered
         if self._closed:
             raise LocalProtocolError("no calls wait for outputs")
+        before = sys.exception()
         try:
             await loop.submit(check_outputs("outputs", outputs))
         except AssistError as error:
+            bare(error, before)
             self._located(error)
             raise
 

@@ -4,6 +4,7 @@
         async with harness.client(DashScope) as client: ...
 
 What a request does and how it is answered is as in aiodashassist/server/app.py, an event a chunk.
+Bodies are JSON: there are no uploads.
 """
 
 import asyncio
@@ -28,12 +29,11 @@ from aiodashassist.server.desk import Desk, Started
 from aiodashassist.server.disk import Disk
 from aiodashassist.server.engines import Engine
 from aiodashassist.server.engines.offline import OfflineEngine
-from aiodashassist.server.files import Kept
 from aiodashassist.server.runs import Runs
 from aiodashassist.server.store import Store
 from aiodashassist.testing.answers import Answer
 
-C = TypeVar("C", DashScope, AppBuilder)
+C = TypeVar("C", bound=DashScope | AppBuilder)
 
 HOST = "http://127.0.0.1"
 JSON = "application/json"
@@ -195,13 +195,13 @@ class InProcess:
         lower = {name.lower(): value for name, value in headers.items()}
         result: Any = None
         try:
-            exchange.operation = service.parse(method, path, params or {}, body)
-            fault = self.fault(exchange.operation, exchange.index)
+            operation = service.parse(method, path, params or {}, body)
+            exchange.operation = operation
+            fault = self.fault(operation, exchange.index)
             if isinstance(fault, Dropped):
                 raise fault.error()
             if not isinstance(fault, Status) or fault.done:
                 workspace, needs_user = service.workspace(lower), service.needs_user
-                operation = exchange.operation
                 result = self._desk.execute(workspace, operation, needs_user=needs_user)
         except Refusal as refusal:
             status, body = service.refuse(refusal, request_id, exchange.operation)
@@ -214,8 +214,8 @@ class InProcess:
             execution = result.execution
             begun = await execution.rest() if service.blocks else execution.run
             result = result.answer or begun
-        told, body = _answer(service, exchange.operation, result, request_id)
-        return await self._told(exchange, 200, told, body, fault)
+        body = service.answer(operation, result, request_id)
+        return await self._told(exchange, 200, service.headers(None, request_id), body, fault)
 
     def _service(self, path: str) -> tuple[Service, str]:
         for service in self._services:
@@ -267,16 +267,6 @@ class InProcess:
             raise fault.error()
         exchange.answer = answer = Answer(status, headers)
         return answer
-
-
-def _answer(
-    service: Service, operation: Operation[Any], result: Any, request_id: str
-) -> tuple[Mapping[str, str], bytes]:
-    """Headers and body of an answer that is no stream."""
-    if isinstance(result, Kept):
-        return service.headers(result.file, request_id), result.path.read_bytes()
-    body = service.answer(operation, result, request_id)
-    return service.headers(None, request_id), body
 
 
 async def _frames(

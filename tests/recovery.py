@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from itertools import chain, repeat
+from typing import Any, Protocol, TypeAlias
 
+import pytest
 from msgspec import Struct
 
 from aiodashassist import (
@@ -14,27 +17,36 @@ from aiodashassist import (
     Message,
     MessageDelta,
     MessageEvent,
+    Retry,
     Run,
     RunEvent,
     RunResult,
     RunStep,
+    RunStream,
+    StepEvent,
     StreamRecovered,
     ToolContext,
     ToolFinished,
     Toolset,
     ToolStarted,
 )
+from aiodashassist.core.operations import Operation
 from aiodashassist.server.store import Store
+from tests.in_process import Break, Fault, InProcess
 
-PROVIDERS = (DashScope, AppBuilder)
-Client = DashScope | AppBuilder
+Client: TypeAlias = DashScope | AppBuilder
+
+Kind: TypeAlias = type[DashScope] | type[AppBuilder]
+
+PROVIDERS: tuple[Kind, ...] = (DashScope, AppBuilder)
+SAFETY = 30  # seconds for one run; it takes a few thousandths of one
 
 
 class Talk(Struct, frozen=True, kw_only=True):
     """A question that steers the offline engine, and what must come of it.
 
     Attributes:
-        name: for the test's id.
+        name: for the ids of tests.
         question: what the user says.
         text: all that the run says.
         rounds: the outputs of each round of calls, as the tools below give them.
@@ -72,48 +84,137 @@ ALIKE = Talk(
 TALKS = (PLAIN, TOOLS, ALIKE)
 
 
-class Hands:
-    """The tools of one run, and what they were called for.
+class Made(Counter[str]):
+    """How often each call was made, by its `call_id`."""
 
-    Attributes:
-        tools: to be given to the run.
-        made: the calls, by `call_id`, with how often each was made.
-    """
 
-    def __init__(self) -> None:
-        self.tools = Toolset()
-        self.made: Counter[str] = Counter()
-        self.tools.register(self.weather)
-        self.tools.register(self.tick)
+tools = Toolset()
 
-    async def weather(self, context: ToolContext[None], city: str) -> str:
-        """The weather of a city."""
-        self.made[context.call_id] += 1
-        await asyncio.sleep(0)
-        return f"{city}:晴"
 
-    async def tick(self, context: ToolContext[None]) -> str:
-        """How many calls there were."""
-        self.made[context.call_id] += 1
-        await asyncio.sleep(0)
-        return str(self.made.total())
+@tools.register
+async def weather(context: ToolContext[Made], city: str) -> str:
+    """The weather of a city."""
+    context.deps[context.call_id] += 1
+    await asyncio.sleep(0)
+    return f"{city}:晴"
+
+
+@tools.register
+async def tick(context: ToolContext[Made]) -> str:
+    """How many calls there were."""
+    context.deps[context.call_id] += 1
+    await asyncio.sleep(0)
+    return str(context.deps.total())
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """All that a stream gave."""
+    """All that came of a stream."""
 
     events: list[Event]
     result: RunResult
-    hands: Hands
+    made: Made
 
     @property
-    def recoveries(self) -> list[StreamRecovered]:
-        """How often it was said that the stream broke."""
+    def recovered(self) -> list[StreamRecovered]:
+        """What was said of its breaks."""
         return [event for event in self.events if isinstance(event, StreamRecovered)]
 
 
-class Server(Protocol):
-    """What the local server and the one without sockets have in common."""
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Have a failure tell where it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(place)
+        raise
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is read back without a pause between two looks."""
+    monkeypatch.setattr("aiodashassist.polling.pauses", lambda: repeat(0.0))
+
+
+class World:
+    """A client of a server without sockets, whose streams break as they are told.
+
+    Attributes:
+        harness: the server.
+        client: its client.
+        breaks: how a stream breaks, by its number among those of the runs here.
+        on: asked for what goes wrong with any other request.
+        thread_id: the newest thread.
+    """
+
+    def __init__(self, harness: InProcess, client: Client, assistant_id: str) -> None:
+        self.harness = harness
+        self.client = client
+        self.breaks: dict[int, Break] = {}
+        self.on: Callable[[Operation[Any]], Fault | None] = lambda _operation: None
+        self.thread_id = ""
+        self._assistant_id = assistant_id
+        self._streams = 0
+        harness.fault = self._fault
+
+    async def asked(self, question: str, **params: Any) -> RunStream:
+        """A stream, to be entered, of a run that answers a question on a new thread."""
+        self._streams = 0
+        self.harness.exchanges.clear()
+        self.thread_id = await thread_of(self.client, question)
+        return streamed(self.client, self.thread_id, self._assistant_id, **params)
+
+    async def heard(self, question: str) -> Heard:
+        """All of such a run."""
+        made = Made()
+        async with asyncio.timeout(SAFETY):
+            return await heard_of(await self.asked(question, deps=made), made)
+
+    async def sizes(self, question: str) -> list[list[int]]:
+        """The bytes of each event of each stream of such a run, when nothing breaks."""
+        before, self.breaks = self.breaks, {}
+        await self.heard(question)
+        self.breaks = before
+        return [one.sizes for one in self.harness.exchanges if one.stream]
+
+    def count(self, name: str) -> int:
+        """How many such requests there were since the newest thread was begun."""
+        return [one.name for one in self.harness.exchanges].count(name)
+
+    @property
+    def run(self) -> Run:
+        """The one run of the newest thread, as the server has it."""
+        (run,) = self.harness.store.all("", Run, self.thread_id)
+        return run
+
+    async def check_left(self) -> None:
+        """Nothing is left behind of the runs so far."""
+        while self.harness.pumps:
+            await asyncio.sleep(0)
+        assert not self.harness.unclosed
+        assert not self.harness.live_runs
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    def _fault(self, operation: Operation[Any], _index: int) -> Fault | None:
+        if not getattr(operation, "stream", False):
+            return self.on(operation)
+        number = self._streams
+        self._streams += 1
+        return self.breaks.get(number) or self.on(operation)
+
+
+@asynccontextmanager
+async def world(
+    kind: Kind, *, client: Mapping[str, Any] = {}, **harness: Any
+) -> AsyncIterator[World]:
+    """A world; `client` are options of the client, the others those of the server."""
+    usual = {"retry": Retry(first_delay=0)}
+    async with InProcess(**harness) as made, made.client(kind, **{**usual, **client}) as one:
+        yield World(made, one, await assistant_of(one))
+
+
+class Served(Protocol):
+    """A server whose store can be looked into."""
 
     store: Store
 
@@ -125,87 +226,83 @@ async def assistant_of(client: Client) -> str:
 
 async def thread_of(client: Client, question: str) -> str:
     """A thread with a question on it."""
-    thread = await client.threads.create()
-    await client.threads.messages.create(thread.id, content=question)
-    return thread.id
+    thread_id = (await client.threads.create()).id
+    await client.threads.messages.create(thread_id, content=question)
+    return thread_id
+
+
+def streamed(client: Client, thread_id: str, assistant_id: str, **params: Any) -> RunStream:
+    """The stream of a run with the tools above."""
+    usual: dict[str, Any] = {"assistant_id": assistant_id, "tools": tools, "deps": Made()}
+    return client.threads.runs.stream(thread_id, **{**usual, **params})
 
 
 async def listen(client: Client, thread_id: str, assistant_id: str) -> Heard:
     """Stream a run to its end."""
-    hands = Hands()
-    stream = client.threads.runs.stream(
-        thread_id, assistant_id=assistant_id, tools=hands.tools
-    )
+    made = Made()
+    return await heard_of(streamed(client, thread_id, assistant_id, deps=made), made)
+
+
+async def heard_of(stream: RunStream, made: Made) -> Heard:
+    """All of a stream; `made` are its tools' `deps`."""
     async with stream:
         events = [event async for event in stream]
-        return Heard(events=events, result=await stream.result(), hands=hands)
+        return Heard(events=events, result=await stream.result(), made=made)
 
 
-def check(heard: Heard, server: Server, thread_id: str, talk: Talk) -> None:
-    """All of a completed run came through once, and it is the thread's one run."""
+def check(heard: Heard, server: Served, thread_id: str, talk: Talk) -> None:
+    """All of a completed run came once, and it is the one run of its thread."""
     store = server.store
     (run,) = store.all("", Run, thread_id)
     assert run.status == heard.result.run.status == "completed"
-    _check_text(heard, store.all("", Message, thread_id), talk)
     _check_run(heard, run)
+    _check_text(heard, store.all("", Message, thread_id), talk)
     _check_tools(heard, store.all("", RunStep, run.id), talk)
 
 
-def _check_text(heard: Heard, stored: Sequence[Message], talk: Talk) -> None:
-    """Each message came once, joined deltas, whole and stored ones being equal, in order."""
-    told = {message.id: message.text for message in stored if message.role == "assistant"}
-    said: dict[str, str] = {}
-    for event in heard.events:
-        if isinstance(event, MessageDelta):
-            said[event.message_id] = said.get(event.message_id, "") + event.text
-    whole = [
-        event.message
-        for event in heard.events
-        if isinstance(event, MessageEvent) and event.status == "completed"
-    ]
-    assert list(told.items()) == list(said.items())
-    assert list(told.items()) == [(message.id, message.text) for message in whole]
-    assert "".join(told.values()) == heard.result.text == talk.text
-    assert [(m.id, m.text) for m in heard.result.messages] == list(told.items())
-
-
 def _check_run(heard: Heard, run: Run) -> None:
-    """It completes once, as the last that is said of it, and breaks are told at most once."""
+    """It completes once, as the last that is said of it."""
     moves = [event for event in heard.events if isinstance(event, RunEvent)]
     assert [move.status for move in moves].count("completed") == 1
     assert moves[-1].status == "completed"
     assert {move.run.id for move in moves} == {run.id} == {heard.result.run.id}
-    assert len(heard.recoveries) <= 1
+
+
+def _check_text(heard: Heard, stored: Sequence[Message], talk: Talk) -> None:
+    """Each message came once: joined deltas, the whole and the stored one are equal."""
+    kept = [(message.id, message.text) for message in stored if message.role == "assistant"]
+    said: dict[str, str] = {}
+    whole: list[tuple[str, str]] = []
+    for event in heard.events:
+        match event:
+            case MessageDelta(message_id=message_id, text=text):
+                assert message_id not in dict(whole)  # nothing after its end
+                said[message_id] = said.get(message_id, "") + text
+            case MessageEvent(status="completed", message=message):
+                whole.append((message.id, message.text))
+    assert kept == list(said.items()) == whole
+    assert kept == [(message.id, message.text) for message in heard.result.messages]
+    assert "".join(said.values()) == heard.result.text == talk.text
 
 
 def _check_tools(heard: Heard, steps: Sequence[RunStep], talk: Talk) -> None:
-    """Each call was made once, told once, and its output taken once, in its own round."""
-    rounds = [
-        tuple(call.output for call in step.step_details.tool_calls)
-        for step in steps
-        if step.type == "tool_calls" and step.step_details is not None
-    ]
-    assert rounds == list(talk.rounds)
-    wanted = [output for outputs in talk.rounds for output in outputs]
+    """Each call was made once and told once, and its output taken once, in its own round."""
+    rounds = [step for step in steps if step.type == "tool_calls"]
+    assert [tuple(call.output for call in _calls(step)) for step in rounds] == list(talk.rounds)
     began = [event.call.call_id for event in heard.events if isinstance(event, ToolStarted)]
     ended = [event for event in heard.events if isinstance(event, ToolFinished)]
-    assert sorted(event.output.output for event in ended) == sorted(wanted)
-    assert len(set(began)) == len(began) == len(wanted)
-    assert heard.hands.made == dict.fromkeys(began, 1)
-    assert [call.output for call in heard.result.tool_calls] == wanted
+    assert [event.call.call_id for event in ended] == began
+    assert [event.output.output for event in ended] == [*chain(*talk.rounds)]
+    assert heard.made == dict.fromkeys(began, 1)
+    if talk.empty_call_ids:
+        assert began == [f"{step.id}:{i}" for step in rounds for i in range(len(_calls(step)))]
+    made = [(call.call_id, call.output) for call in heard.result.tool_calls]
+    assert made == [(event.call.call_id, event.output.output) for event in ended]
+    over = [event for event in heard.events if isinstance(event, StepEvent)]
+    over = [event for event in over if event.status == "completed"]
+    assert [event.step.id for event in over] == [step.id for step in steps]
     assert [step.id for step in heard.result.steps] == [step.id for step in steps]
-    assert {step.status for step in heard.result.steps} <= {"completed"}
-    ends = [event.step.id for event in heard.events if _ends(event)]
-    assert sorted(ends) == sorted(step.id for step in steps)
 
 
-def _ends(event: Event) -> bool:
-    """Whether it says that a step has ended."""
-    from aiodashassist import StepEvent
-
-    return isinstance(event, StepEvent) and event.status == "completed"
-
-
-def noted(heard: Heard) -> list[Any]:
-    """The events as they are shown when a check fails."""
-    return [type(event).__name__ for event in heard.events]
+def _calls(step: RunStep) -> Sequence[Any]:
+    return step.step_details.tool_calls if step.step_details is not None else ()

@@ -7,11 +7,18 @@ from typing import Any, cast
 from aiodashassist import AssistError, Limits, Timeouts
 from aiodashassist.body import Body
 from aiodashassist.config import Config
-from aiodashassist.core.models import Run
-from aiodashassist.core.operations import CancelRun, CreateRun, Operation, SubmitOutputs
+from aiodashassist.core.models import Page, Run
+from aiodashassist.core.operations import (
+    CancelRun,
+    CreateRun,
+    ListOperation,
+    Operation,
+    SubmitOutputs,
+)
 from aiodashassist.duties import Duties
 from aiodashassist.errors import StreamInterrupted
 from aiodashassist.providers.dashscope import DashScopeProvider
+from aiodashassist.sending import Experience
 from aiodashassist.session import Session
 
 
@@ -50,7 +57,11 @@ class ScriptedBody:
 
 
 class ScriptedSession:
-    """Takes operations and notes them; `answer` may be replaced to do more."""
+    """Takes operations and notes them; `call` may be replaced to do more.
+
+    A run that is read back is `run`; of a stream that broke before its run was known, nothing is
+    found. With an `error` nothing can be read.
+    """
 
     def __init__(self, provider: DashScopeProvider | None = None, **timeouts: Any) -> None:
         self.provider = provider or StaysOpen()
@@ -58,24 +69,32 @@ class ScriptedSession:
             base_url="http://x", key="x", timeouts=Timeouts(**timeouts), limits=Limits()
         )
         self.duties = Duties()
+        self.experience = Experience(0)
+        self.run = Run(id="run_1")
         self.body = ScriptedBody()
         self.asked: list[Operation[Any]] = []
         self.submitted = asyncio.Event()
         self.error: Exception | None = None
 
-    async def open(self, operation: Operation[Any]) -> Body:
+    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
         """The stream."""
         self.asked.append(operation)
+        if lost is not None:
+            raise lost
         return cast("Body", self.body)
 
-    async def call(self, operation: Operation[Any]) -> Run:
-        """A run, whatever was asked."""
+    async def call(self, operation: Operation[Any]) -> Run | Page[Any]:
+        """The run, or an empty list."""
         self.asked.append(operation)
         if isinstance(operation, SubmitOutputs):
             self.submitted.set()
         if self.error is not None:
             raise self.error
-        return Run(id="run_1")
+        return Page() if isinstance(operation, ListOperation) else self.run
+
+    def marked(self, operation: Operation[Any]) -> Operation[Any]:
+        """The operation as it is: nothing is looked for by its mark."""
+        return operation
 
     def scrub(self, _error: AssistError, _headers: object) -> None:
         """There is no key here to be taken out."""

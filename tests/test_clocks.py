@@ -1,10 +1,12 @@
 """The clocks of a stream, in virtual time."""
 
 import asyncio
+import time
 
 import pytest
 
-from aiodashassist.clocks import Alarm, SilenceClock
+from aiodashassist.clocks import Alarm, SilenceClock, expiry
+from aiodashassist.core.models import Run
 from tests.virtual_time import run
 
 
@@ -20,15 +22,14 @@ class Bell:
 
 
 def test_an_alarm_rings_once_when_its_time_is_over() -> None:
-    """An alarm rings at its time, not before and not again, and then its bell is done."""
+    """An alarm rings at its time, not before and not again."""
 
     async def main() -> None:
         ring = Bell()
-        alarm = Alarm(5, ring)
+        Alarm(5, ring)
         await asyncio.sleep(4)
         assert ring.times == []
-        assert not alarm.bell.done()
-        await alarm.bell
+        await asyncio.sleep(2)
         assert ring.times == [5]
         await asyncio.sleep(100)
         assert ring.times == [5]
@@ -47,7 +48,6 @@ def test_an_alarm_that_is_stopped_or_unset_never_rings(seconds: float | None) ->
         alarm.stop()
         await asyncio.sleep(100)
         assert ring.times == []
-        assert not alarm.bell.done()
 
     run(main())
 
@@ -56,22 +56,11 @@ def test_an_alarm_can_be_stopped_after_it_rang() -> None:
     """Stopping too late does no harm."""
 
     async def main() -> None:
-        alarm = Alarm(1, Bell())
-        await alarm.bell
+        ring = Bell()
+        alarm = Alarm(1, ring)
+        await asyncio.sleep(2)
         alarm.stop()
-        assert alarm.bell.done()
-
-    run(main())
-
-
-def test_the_bell_is_done_after_the_ring() -> None:
-    """Whoever waits for the bell finds what the ring did."""
-
-    async def main() -> None:
-        seen: list[bool] = []
-        alarm = Alarm(1, lambda: seen.append(alarm.bell.done()))
-        await alarm.bell
-        assert seen == [False]
+        assert ring.times == [1]
 
     run(main())
 
@@ -241,3 +230,27 @@ def test_the_end_of_a_wait_that_did_not_begin_counts_nothing() -> None:
         assert expired.times == [15]
 
     run(main())
+
+
+def test_a_run_s_expiry_is_told_by_the_loop_s_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service tells milliseconds since 1970 (dashscope.md §3.5); the loop counts its own."""
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+
+    async def main() -> float | None:
+        await asyncio.sleep(7)
+        return expiry(Run(id="run_1", expires_at=1_000_600_000))
+
+    assert run(main()) == pytest.approx(7 + 600)
+
+
+@pytest.mark.parametrize(
+    "given", [None, Run(id="run_1"), Run(id="run_1", expires_at=999_000_000)],
+    ids=["no run", "not told", "long over"],
+)  # fmt: skip
+async def test_an_expiry_that_is_not_told_is_none(
+    given: Run | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is over while the run still waits tells only that two clocks differ."""
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+
+    assert expiry(given) is None

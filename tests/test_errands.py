@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from aiodashassist.errands import Errands
+from aiodashassist.errors import StreamInterrupted, TotalTimeout
 
 
 async def number() -> int:
@@ -85,3 +86,34 @@ async def test_an_error_that_nobody_waits_for_is_no_warning() -> None:
     await asyncio.sleep(0)
 
     assert errands.cancel() == set()
+
+
+async def test_a_failure_ends_every_wait() -> None:
+    """The wait under way and all later ones raise it, and so does who checks; no task ends."""
+    errands, error = Errands(), TotalTimeout("late")
+    errands.check()
+    task = errands.begin(endless())
+    waiting = asyncio.create_task(errands.wait({task}))
+    await asyncio.sleep(0)
+    errands.fail(error)
+    with pytest.raises(TotalTimeout) as during:
+        await asyncio.wait_for(waiting, 5)
+    with pytest.raises(TotalTimeout) as after:
+        await errands.wait({task})
+    with pytest.raises(TotalTimeout) as checked:
+        errands.check()
+
+    assert during.value is after.value is checked.value is error
+    assert not task.done()
+    await asyncio.wait(errands.cancel())
+
+
+async def test_the_first_failure_counts() -> None:
+    """What comes after it is its consequence."""
+    errands, error = Errands(), TotalTimeout("late")
+    errands.fail(error)
+    errands.fail(StreamInterrupted("closed"))
+    with pytest.raises(TotalTimeout) as caught:
+        errands.check()
+
+    assert caught.value is error

@@ -17,7 +17,7 @@ from aiodashassist.core.operations import (
 )
 from aiodashassist.core.provider import EventReader
 from aiodashassist.core.tooling import ToolOutput
-from aiodashassist.errors import ServerError
+from aiodashassist.errors import AssistError, ServerError
 from aiodashassist.exchange import Exchange
 from aiodashassist.feed import EventFeed
 from aiodashassist.polling import PolledRun
@@ -35,7 +35,7 @@ class Slow(ScriptedSession):
         self.refusal: Exception | None = None
         self.bodies: list[ScriptedBody] = []
 
-    async def open(self, operation: Operation[Any]) -> Body:
+    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
         """Wait for the gate; then a stream of its own, or an error."""
         self.asked.append(operation)
         await self.gate.wait()
@@ -172,9 +172,9 @@ class Marking(DashScopeProvider):
 class Numbered(Slow):
     """Numbers its answers in their heads."""
 
-    async def open(self, operation: Operation[Any]) -> Body:
+    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
         """A stream of one frame."""
-        body = await super().open(operation)
+        body = await super().open(operation, lost)
         self.bodies[-1].headers = {"x-request-id": f"q{len(self.bodies)}"}
         self.bodies[-1].feed(b"data:1\n\n", b"")
         return body

@@ -31,6 +31,7 @@ LAYERS = (
         "core.snapshot",
         "core.encoding",
         "core.failures",
+        "core.known",
         "core.marks",
         "core.reconcile",
         "core.retry",

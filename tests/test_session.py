@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from aioresponses import CallbackResult, aioresponses
 
-from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Timeouts
+from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Retry, Timeouts
 from aiodashassist.body import Body
 from aiodashassist.core import operations as ops
 from aiodashassist.discretion import bare
@@ -33,6 +33,7 @@ from aiodashassist.errors import (
     InvalidArgument,
     LocalProtocolError,
     NotFound,
+    OutcomeUnknown,
     RemoteProtocolError,
     RequestTimeout,
     ResponseTooLarge,
@@ -46,6 +47,7 @@ from aiodashassist.errors import (
 from aiodashassist.session import Session
 from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
+from tests.retrying import ONCE
 
 KEY = "sk-very-secret-0123456789"
 THREAD = b'{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"request_id":"req"}'
@@ -55,8 +57,8 @@ RUN = ops.CreateRun(thread_id="thread_1", params={"assistant_id": "a"}, stream=T
 
 
 def made(url: str, **options: Any) -> DashScope:
-    """A client of a raw server."""
-    return DashScope(KEY, base_url=url + "/api/v1", **options)
+    """A client of a raw server; it asks once."""
+    return DashScope(KEY, base_url=url + "/api/v1", **{"retry": ONCE, **options})
 
 
 def session_of(client: Client) -> Session:
@@ -69,14 +71,27 @@ async def silent(_request: Received, _writer: Writer) -> None:
     await asyncio.Event().wait()
 
 
+async def opened(session: Session) -> Body:
+    """A stream that the service has begun."""
+    body = await session.open(RUN)
+    assert isinstance(body, Body)
+    return body
+
+
 async def _read_all(session: Session) -> None:
     """Open a stream and read it to its end."""
-    body = await session.open(RUN)
+    body = await opened(session)
     try:
         while await body.read():
             pass
     finally:
         body.close()
+
+
+def lost_by(error: BaseException) -> BaseException | None:
+    """How the answer was lost, where nobody knows what became of the request."""
+    assert type(error) is OutcomeUnknown
+    return error.__cause__
 
 
 async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> AssistError:
@@ -220,7 +235,7 @@ async def test_a_stream_whose_answer_does_not_begin_is_a_first_event_timeout() -
     ("answer", "kind"),
     [
         (refusal("400 Bad", "InvalidParameter", "Nonsense."), BadRequest),
-        (answering(whole(b'{"code":"InternalError","message":"x"}')), APIError),
+        (answering(whole(b'{"code":"InvalidParameter","message":"x"}')), APIError),
         (answering(whole(b"<html>", kind="text/html")), RemoteProtocolError),
         (answering(whole(b"data:1\n\n", "201 Created", "text/event-stream")), RemoteProtocolError),
     ],
@@ -232,13 +247,21 @@ async def test_what_is_no_stream_is_an_error_and_not_an_empty_stream(
     assert isinstance(await failure(answer, RUN), kind)
 
 
+async def test_a_failure_of_the_service_where_a_stream_was_asked_for_may_hide_a_run() -> None:
+    """Whoever fails inside may have begun the run: that is told, with the service's words."""
+    error = await failure(answering(whole(b'{"code":"InternalError","message":"x"}')), RUN)
+
+    assert isinstance(lost_by(error), ServerError)
+    assert "200 InternalError: x" in str(error)
+
+
 async def test_a_refusal_that_does_not_end_is_a_request_timeout() -> None:
     """A stream refused with a body that stops coming is not waited for without limit."""
     error = await failure(
         answering(head("400 Bad", length=100) + b"{"), RUN, timeouts=Timeouts(read=0.05)
     )
 
-    assert isinstance(error, RequestTimeout)
+    assert isinstance(lost_by(error), RequestTimeout)
 
 
 async def test_a_refused_connection_is_a_connect_error() -> None:
@@ -266,7 +289,7 @@ async def test_no_foreign_exception_escapes(foreign: Exception) -> None:
     """What aiohttp and the system raise becomes ours, with the cause kept."""
     with aioresponses() as mocked:
         mocked.get("https://dashscope.aliyuncs.com/api/v1/threads/t", exception=foreign)
-        async with DashScope(KEY) as client:
+        async with DashScope(KEY, retry=ONCE) as client:
             with pytest.raises(TransportError) as caught:
                 await client.threads.retrieve("t")
 
@@ -410,7 +433,6 @@ async def test_a_broken_stream_body_is_an_interruption() -> None:
             await body.read()
         body.close()
 
-    assert isinstance(body, Body)
     assert first == b"data:1\n\n"
 
 
@@ -422,7 +444,7 @@ async def test_a_stream_body_ends_with_nothing() -> None:
     ):
         session = session_of(client)
         for _ in range(2):
-            body = await session.open(RUN)
+            body = await opened(session)
             pieces = [await body.read(), await body.read()]
             body.close()
             assert pieces == [b"data:1\n\n", b""]
@@ -432,7 +454,17 @@ async def test_a_stream_body_ends_with_nothing() -> None:
     assert len(server.requests) == 2
 
 
-async def test_requests_are_sent_exactly_once() -> None:
+@pytest.mark.parametrize(
+    ("retry", "path", "kind"),
+    [
+        (ONCE, "threads", TransportError),
+        (Retry(reconcile=False), "threads/t/messages", OutcomeUnknown),
+        (Retry(reconcile=False), "threads/t/runs", OutcomeUnknown),
+    ],
+)
+async def test_requests_are_sent_exactly_once(
+    retry: Retry, path: str, kind: type[AssistError]
+) -> None:
     """A POST whose answer is lost is not repeated behind the caller's back."""
     calls: list[str] = []
 
@@ -441,11 +473,17 @@ async def test_requests_are_sent_exactly_once() -> None:
         raise aiohttp.ServerDisconnectedError
 
     with aioresponses() as mocked:
-        mocked.post("https://dashscope.aliyuncs.com/api/v1/threads", callback=answer, repeat=True)
-        async with DashScope(KEY) as client:
-            with pytest.raises(TransportError):
-                await client.threads.create()
+        mocked.post(f"https://dashscope.aliyuncs.com/api/v1/{path}", callback=answer, repeat=True)
+        async with DashScope(KEY, retry=retry) as client:
+            asked: dict[str, Callable[[], Awaitable[Any]]] = {
+                "threads": client.threads.create,
+                "threads/t/messages": lambda: client.threads.messages.create("t", "x"),
+                "threads/t/runs": lambda: client.threads.runs.create("t", assistant_id="a"),
+            }
+            with pytest.raises(TransportError) as caught:
+                await asked[path]()
 
+    assert type(caught.value) is kind
     assert len(calls) == 1
 
 
@@ -794,7 +832,7 @@ async def test_a_service_that_takes_nothing_is_a_request_timeout(large: Path) ->
     """`Timeouts.read` bounds how long a piece may wait to be taken."""
     error = await upload_failure(stall, large, timeouts=Timeouts(read=0.2))
 
-    assert isinstance(error, RequestTimeout)
+    assert isinstance(lost_by(error), RequestTimeout)
     assert "0.2 s" in str(error)
 
 
@@ -802,7 +840,7 @@ async def test_a_service_that_takes_all_and_is_silent_is_a_request_timeout() -> 
     """After the last byte the silence of the answer counts."""
     error = await upload_failure(swallow, b"abc", timeouts=Timeouts(read=0.2))
 
-    assert isinstance(error, RequestTimeout)
+    assert isinstance(lost_by(error), RequestTimeout)
 
 
 async def test_total_bounds_an_upload(large: Path) -> None:
@@ -817,13 +855,12 @@ async def test_total_bounds_an_upload(large: Path) -> None:
 async def test_a_connection_that_breaks_in_mid_upload_is_told(
     large: Path, handler: Handler, kind: str
 ) -> None:
-    """Whatever is sent: an error of ours, and not the system's."""
+    """Whatever is sent: an error of ours, and not the system's; it may have been taken whole."""
     blocks = (bytes(1 << 20) for _ in range(LARGE >> 20))
     sources = {"path": large, "bytes": bytes(LARGE), "iterator": pieces(*blocks)}
     error = await upload_failure(handler, sources[kind])
 
-    assert isinstance(error, TransportError)
-    assert not isinstance(error, RequestTimeout)
+    assert type(lost_by(error)) is TransportError
 
 
 MINE: list[Exception] = [
@@ -972,8 +1009,9 @@ async def test_closing_the_client_ends_an_upload_that_stalls(large: Path, kind: 
         sockets = await stalled(client)
         async with asyncio.timeout(10):
             await client.close()
-            with pytest.raises(TransportError):
+            with pytest.raises(OutcomeUnknown) as caught:
                 await call
+        assert type(lost_by(caught.value)) is TransportError
         await assert_closed(sockets)
 
 
@@ -985,7 +1023,7 @@ async def test_an_upload_that_is_given_up_leaves_no_socket_open(
     """Also while the client stays open: what the service would not take is not kept for it."""
     monkeypatch.setattr("aiodashassist.session.SLOWEST", 1 << 40)
     clocks = {"cancel": Timeouts(), "total": Timeouts(total=1), "read": Timeouts(connect=1, read=1)}
-    ends = {"cancel": asyncio.CancelledError, "total": TotalTimeout, "read": RequestTimeout}
+    ends = {"cancel": asyncio.CancelledError, "total": TotalTimeout, "read": OutcomeUnknown}
     async with sound(), taking(stall) as url, made(url, timeouts=clocks[end]) as client:
         if kind == "JSON":
             call: Any = asyncio.create_task(client.threads.messages.create("t", "x" * LARGE))
@@ -994,9 +1032,10 @@ async def test_an_upload_that_is_given_up_leaves_no_socket_open(
         sockets = await stalled(client)
         if end == "cancel":
             call.cancel()
-        with pytest.raises(ends[end]):
+        with pytest.raises(ends[end]) as caught:
             async with asyncio.timeout(10):
                 await call
+        assert end != "read" or isinstance(lost_by(caught.value), RequestTimeout)
         await assert_closed(sockets)
         assert at_work(client) == []
 
@@ -1021,10 +1060,11 @@ async def test_an_upload_answered_by_an_interim_answer_alone_is_a_request_timeou
         RawServer(interim(status)) as server,
         made(server.url, timeouts=Timeouts(read=0.2)) as client,
     ):
-        with pytest.raises(RequestTimeout):
+        with pytest.raises(OutcomeUnknown) as caught:
             async with asyncio.timeout(10):
                 await client.files.create(bytes(size))
 
+    assert isinstance(lost_by(caught.value), RequestTimeout)
     assert len(server.requests) == 1
 
 
@@ -1039,10 +1079,11 @@ async def test_a_body_answered_by_an_interim_answer_alone_is_a_request_timeout(
         RawServer(interim(status)) as server,
         made(server.url, timeouts=Timeouts(connect=1, read=0.2)) as client,
     ):
-        with pytest.raises(RequestTimeout):
+        with pytest.raises(OutcomeUnknown) as caught:
             async with asyncio.timeout(10):
                 await client.threads.messages.create("t", "x" * size)
 
+    assert isinstance(lost_by(caught.value), RequestTimeout)
     assert len(server.requests) == 1
 
 
@@ -1254,7 +1295,7 @@ async def test_another_services_envelope_is_read_as_its_own() -> None:
     marked = STREAM.replace(b"\r\n\r\n", b"\r\nX-Appbuilder-Request-Id: req-8\r\n\r\n")
     async with (
         RawServer(answering(marked, chunk(ENVELOPE), END)) as server,
-        AppBuilder(KEY, server.url) as client,
+        AppBuilder(KEY, server.url, retry=ONCE) as client,
     ):
         with pytest.raises(NotFound, match="There is no such thread") as caught:
             await _read_all(session_of(client))
@@ -1323,7 +1364,7 @@ def test_json_that_is_read_in_pieces_survives_a_cancelled_read() -> None:
     async def main() -> list[tuple[type[AssistError], str]]:
         told = []
         async with RawServer(answer) as server, made(server.url) as client:
-            body = await session_of(client).open(RUN)
+            body = await opened(session_of(client))
             with pytest.raises(TimeoutError):  # after the second piece
                 async with asyncio.timeout(4):
                     await body.read()
@@ -1478,7 +1519,7 @@ async def test_a_run_that_blocks_has_the_patience_of_idle(operation: Any) -> Non
     async with (
         asyncio.timeout(30),
         RawServer(answer) as server,
-        AppBuilder(KEY, server.url, timeouts=timeouts) as client,
+        AppBuilder(KEY, server.url, timeouts=timeouts, retry=ONCE) as client,
     ):
         session = session_of(client)
         creating = asyncio.create_task(session.call(operation))
@@ -1495,11 +1536,12 @@ async def test_a_run_that_blocks_for_too_long_is_a_request_timeout() -> None:
     async with (
         asyncio.timeout(30),
         RawServer(silent) as server,
-        AppBuilder(KEY, server.url, timeouts=timeouts) as client,
+        AppBuilder(KEY, server.url, timeouts=timeouts, retry=ONCE) as client,
     ):
-        with pytest.raises(RequestTimeout) as caught:
+        with pytest.raises(OutcomeUnknown) as caught:
             await session_of(client).call(CREATE)
 
+    assert isinstance(lost_by(caught.value), RequestTimeout)
     assert caught.value.thread_id == "t"
     assert "Timeouts.read" not in caught.value.message
 
@@ -1508,7 +1550,7 @@ async def test_where_runs_do_not_block_read_is_the_clock() -> None:
     """DashScope answers at once that a run was begun."""
     error = await failure(silent, CREATE, timeouts=Timeouts(read=0.1, idle=None, connect=0.1))
 
-    assert type(error) is RequestTimeout
+    assert isinstance(lost_by(error), RequestTimeout)
 
 
 # --- bytes that are fetched ---
@@ -1541,7 +1583,7 @@ async def fetched(answer: Any, take: Any = taken, **options: Any) -> Any:
     async with (
         asyncio.timeout(30),
         RawServer(answer) as server,
-        AppBuilder(KEY, server.url, **options) as client,
+        AppBuilder(KEY, server.url, **{"retry": ONCE, **options}) as client,
     ):
         return await session_of(client).fetch(DOWNLOAD, take)
 
@@ -1686,7 +1728,7 @@ async def test_what_take_raises_is_the_callers_and_drops_the_connection() -> Non
     async with (
         asyncio.timeout(30),
         RawServer(answer) as server,
-        AppBuilder(KEY, server.url) as client,
+        AppBuilder(KEY, server.url, retry=ONCE) as client,
     ):
         with pytest.raises(KeyError, match="mine") as caught:
             await session_of(client).fetch(DOWNLOAD, take)

@@ -23,7 +23,8 @@ def identifier(name: str, value: object) -> None:
         InvalidArgument: it is empty or no string.
     """
     if not isinstance(value, str) or not value:
-        raise InvalidArgument(f"{name} must be a non-empty string, not {value!r:.40}")
+        kind = "" if isinstance(value, str) else f", not {type(value).__name__}"
+        raise InvalidArgument(f"{name} must be a non-empty string{kind}")
 
 
 def metadata(value: Mapping[str, Any]) -> None:

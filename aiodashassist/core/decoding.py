@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from aiodashassist.core.models import Content, Model, Page
+from aiodashassist.core.plain import cause
 from aiodashassist.core.tooling import FunctionTool, Tool, UserAuth
 from aiodashassist.errors import DecodeError
 
@@ -51,7 +52,7 @@ def parse(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except BROKEN as error:
-        raise DecodeError(f"not JSON: {error}") from error
+        raise DecodeError(f"not JSON: {error}") from cause(error)
 
 
 def each(value: object) -> Sequence[Any]:
@@ -99,7 +100,7 @@ def converted(data: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(data, kind, strict=False)
     except BROKEN as error:
-        raise DecodeError(f"{kind.__name__}: {error}") from error
+        raise DecodeError(f"{kind.__name__}: {error}") from cause(error)
 
 
 def read_contents(value: object) -> tuple[Content, ...]:

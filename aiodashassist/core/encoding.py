@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aiodashassist.core import checks
 from aiodashassist.core.operations import Operation
-from aiodashassist.core.plain import plain
+from aiodashassist.core.plain import cause, plain
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
 
 __all__ = ("Asked", "ask", "form_fields", "json_body", "query_of")
@@ -98,13 +98,13 @@ def query_of(given: Mapping[str, Any]) -> dict[str, str]:
             continue
         if not isinstance(key, str) or not isinstance(value, str | int | float):
             raise InvalidArgument(
-                f"the query has names and plain values, not {key!r}: {value!r:.60}"
+                f"the query has names and plain values, not {type(value).__name__} ({key!r:.60})"
             )
         text = str(value).lower() if isinstance(value, bool) else str(value)
         try:
             (key + text).encode()
         except UnicodeEncodeError as error:
-            raise InvalidArgument(f"{key!r} cannot be written in a URL: {error}") from error
+            raise InvalidArgument(f"{key!r} cannot be written in a URL: {error}") from cause(error)
         query[key] = text
     return query
 
@@ -118,7 +118,7 @@ def json_body(wire: Mapping[str, Any], name: str) -> bytes:
     try:
         return msgspec.json.encode(wire, enc_hook=plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from cause(error)
 
 
 def form_fields(fields: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -138,4 +138,4 @@ def _text(name: str, value: Any) -> str:
         text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=plain)
         return (text.encode() if isinstance(text, str) else text).decode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written: {error}") from error
+        raise InvalidArgument(f"{name} cannot be written: {error}") from cause(error)

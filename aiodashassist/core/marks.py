@@ -30,6 +30,7 @@ def marked(operation: A, mark: str) -> A:
     """The operation with a mark in its metadata; as it is where there is no place for one.
 
     Metadata have 16 pairs at most, and the caller's own body, where it has metadata, is not ours.
+    A mark that is there already came with metadata copied from elsewhere: it is another object's.
     """
     if not isinstance(operation, MARKED):
         return operation
@@ -38,7 +39,9 @@ def marked(operation: A, mark: str) -> A:
     if metadata is None:
         metadata = {}
     foreign = isinstance(body, Mapping) and "metadata" in body
-    if foreign or not isinstance(metadata, Mapping) or len(metadata) >= METADATA_PAIRS:
+    if foreign or not isinstance(metadata, Mapping):
+        return operation
+    if len(metadata.keys() - {MARK}) >= METADATA_PAIRS:
         return operation
     given: Any = {**params, "metadata": {**metadata, MARK: mark}}
     return cast("A", replace(operation, params=given))

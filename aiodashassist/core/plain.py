@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ("plain",)
+__all__ = ("cause", "plain")
 
 
 def plain(value: Any) -> Any:
@@ -15,3 +15,8 @@ def plain(value: Any) -> Any:
         if isinstance(value, kind):
             return kind(value) if kind is not str else str.__str__(value)
     raise TypeError(f"objects of type {type(value).__name__} cannot be written as JSON")
+
+
+def cause(error: Exception) -> Exception | None:
+    """What an error of ours may be raised from: not what holds a whole text, as these errors do."""
+    return None if isinstance(error, UnicodeError) else error

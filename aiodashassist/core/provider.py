@@ -39,6 +39,9 @@ class Request(Struct, frozen=True, kw_only=True):
     form: Form | None = None
     operation: str = ""
 
+    def __repr__(self) -> str:
+        return f"Request({self.method} {self.path}, {len(self.body or b'')} bytes)"
+
 
 class Response(Struct, frozen=True, kw_only=True):
     """A whole answer; header names in lower case; `at` is when it came, in epoch seconds."""

@@ -4,6 +4,7 @@ A failure says whether the work may have been done; the operation says whether d
 matter. Only together they say what may follow (`Follow`).
 """
 
+import math
 from enum import Enum, auto
 from typing import Any
 
@@ -19,6 +20,7 @@ from aiodashassist.errors import (
     RateLimited,
     RequestTimeout,
     ResponseTooLarge,
+    ServerError,
     TotalTimeout,
     TransportError,
     UnexpectedRedirect,
@@ -28,6 +30,7 @@ __all__ = ("LOOKS", "Attempts", "Budget", "Failure", "Follow", "failure_of", "fo
 
 LOOKS = 3  # at what became of a request, before it counts as not received: it may be on its way
 GATEWAYS = (502, 504)  # whoever says so does not know what the service behind it does
+OUT_OF_TIME = "timeout"  # in a code: it was given up, and may be under way (dashscope.md §6.3)
 LONGEST = 64  # doublings; more of them no float can hold
 
 REPEATABLE: tuple[type[Operation[Any]], ...] = (
@@ -96,13 +99,19 @@ def failure_of(error: AssistError) -> Failure:
 
 
 def _of_status(error: APIError) -> Failure:
-    """What an answer tells; 429 and 503 refuse, if it is not for want of money."""
+    """What an answer tells; 429 and 503 refuse, if it is not for want of money.
+
+    AppBuilder puts its own faults into answers of status 200 (appbuilder.md §6.1).
+    """
     status = error.status or 0
     if isinstance(error, RateLimited) or status == 503:
         return Failure.REFUSED
-    if status in GATEWAYS:
-        return Failure.SILENT
-    return Failure.LOST if status == 408 or status >= 500 else Failure.FINAL
+    if status == 408:  # the request did not arrive as a whole
+        return Failure.LOST
+    if status < 500 and not isinstance(error, ServerError):
+        return Failure.FINAL
+    given_up = status in GATEWAYS or OUT_OF_TIME in error.code.lower()
+    return Failure.SILENT if given_up else Failure.LOST
 
 
 def follow(operation: Operation[Any], failure: Failure) -> Follow:
@@ -170,7 +179,7 @@ class Attempts:
         asked = error.retry_after if isinstance(error, APIError) else None
         pause = max(self.pause(chance), asked or 0.0)
         limit = self._retry.max_elapsed
-        if self.number >= self._retry.attempts:
+        if self.number >= self._retry.attempts or not pause < math.inf:
             return None
         if limit is not None and now + pause - self._began > limit:
             return None

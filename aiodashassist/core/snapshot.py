@@ -1,6 +1,7 @@
 """The run so far, folded from its events. Linear: text is kept in parts and joined on demand."""
 
 from collections.abc import Iterable
+from itertools import chain
 
 from msgspec.structs import replace
 
@@ -77,8 +78,9 @@ class Snapshot:
     @property
     def told(self) -> set[tuple[str, str]]:
         """What has come of steps and messages, as their ids with the last status of each."""
-        steps = {(step.id, step.status or "") for step in self._steps.values()}
-        return steps | set(self._ended.items())
+        begun = "in_progress"  # a step that did not say what it is has not told what matters
+        steps = (step for step in self._steps.values() if step.type or step.status != begun)
+        return {(step.id, step.status or "") for step in steps} | set(self._ended.items())
 
     def recognised(self, messages: Iterable[Message]) -> list[Message]:
         """Messages that were read back, each under the id that it had in the stream.
@@ -143,7 +145,12 @@ class Snapshot:
         A function run here stands once, with its `call_id`: in its step, or at the end as long as
         its step was not shown.
         """
-        return (*self._all_shown(), *self._made)
+        made: dict[str, list[ToolCall]] = {}
+        for call in self._made:
+            named_by = call.call_id.rpartition(":")[0]
+            made.setdefault(named_by if named_by in self._steps else "", []).append(call)
+        places = ((*self._shown.get(step, ()), *made.get(step, ())) for step in self._steps)
+        return (*chain.from_iterable(places), *made.get("", ()))
 
     def result(
         self,

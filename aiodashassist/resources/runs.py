@@ -77,7 +77,10 @@ class Runs:
         way: `list` finds it, and `cancel` ends it.
         """
         operation = ops.CreateRun(thread_id=thread_id, params=prepared(params))
-        return await self._session.call(operation)
+        run = await self._session.call(operation)
+        if self._session.provider.blocks and run.status not in RESTING:
+            return await self.wait(thread_id, run.id)  # the answer was lost, and the run found
+        return run
 
     def stream(self, thread_id: str, **params: Unpack[StreamParams]) -> RunStream:
         """Run, stream the events and have the tools called, over all their rounds."""

@@ -110,6 +110,7 @@ async def test_a_stream_is_cut_around_every_boundary(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @wires
 async def test_a_stream_is_cut_after_every_byte(
     server: LocalServer, assistant_id: str, wire: str

@@ -158,6 +158,7 @@ def test_a_file_is_for_people(tmp_path: Path) -> None:
             "exchange 0 needs an answer or a failure",
         ),
     ],
+    ids=["empty", "no fields", "no text", "deep", "version", "no request", "no answer"],
 )
 def test_a_file_that_is_no_cassette_is_refused(content: bytes, words: str, tmp_path: Path) -> None:
     """What is no cassette, or of another version, is told with the file's name."""

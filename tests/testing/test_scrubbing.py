@@ -173,6 +173,13 @@ def test_headers_of_an_answer_that_are_named_like_secrets_are_not_kept() -> None
     }
 
 
+def test_a_string_that_is_no_json_is_read_as_it_stands() -> None:
+    """An escape that JSON does not know hides no key."""
+    cleaned = scrubber("sk-0123456789abcdef").data(b'{"x":"\\q sk-0123456789abcdef"}')
+
+    assert cleaned == b'{"x":"\\q *******************"}'
+
+
 def test_bytes_that_are_no_text_are_left_alone() -> None:
     """A body with nothing secret in it is the same, whatever it is."""
     data = bytes(range(256)) * 4

@@ -11,6 +11,7 @@ import msgspec
 
 from aiodashassist.core import checks
 from aiodashassist.core.outputs import check_outputs
+from aiodashassist.core.plain import cause
 from aiodashassist.core.tooling import FunctionTool, PluginTool, RagTool, ToolOutput
 from aiodashassist.errors import InvalidArgument, UnsupportedParameter
 
@@ -110,7 +111,7 @@ def _plain(name: str, value: Any, known: Sequence[str]) -> Mapping[str, Any]:
     try:
         plain = msgspec.to_builtins(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from cause(error)
     if not isinstance(plain, Mapping):
         raise InvalidArgument(f"{name} must be an object, not {type(value).__name__}")
     for key in plain:

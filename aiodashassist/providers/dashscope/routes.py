@@ -15,6 +15,7 @@ from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.encoding import ask, json_body, query_of
 from aiodashassist.core.operations import Operation
+from aiodashassist.core.plain import cause
 from aiodashassist.core.provider import Request
 from aiodashassist.errors import ConfigError, InvalidArgument, UnsupportedOperation
 from aiodashassist.providers.dashscope.files import form_of
@@ -200,7 +201,7 @@ def _segment(name: str, value: str) -> str:
     try:
         quoted = quote(value, safe="")
     except UnicodeEncodeError as error:
-        raise InvalidArgument(f"{name} cannot be written in a URL: {error}") from error
+        raise InvalidArgument(f"{name} cannot be written in a URL: {error}") from cause(error)
     if quoted in (".", ".."):
         raise InvalidArgument(f"{name} must not be {quoted!r}")
     return quoted
@@ -246,7 +247,7 @@ def _check_truncation(name: str, value: Any) -> None:
     try:
         plain_value = msgspec.to_builtins(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from error
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from cause(error)
     if not isinstance(plain_value, Mapping):
         raise InvalidArgument(f"{name} must be an object, not {type(value).__name__}")
     checks.one_of(f"{name}.type", plain_value.get("type"), ("last_messages",))
