@@ -6,7 +6,8 @@ services.py   DashScope, AppBuilder, and AssistantsClient: what they have in com
 client.py     one session, one provider, the resources of `resources/`
 stream.py     RunStream, what users iterate; loop.py is the one loop behind it
 tools.py      @tool and Toolset; schema.py reads signatures, dispatch.py runs the calls
-session.py    all I/O of the client; feed.py and clocks.py are one streamed answer
+calls.py      operations executed; session.py is all I/O of the client
+feed.py       one streamed answer; clocks.py watches it
 sending.py    what is sent again, and what is looked up; polling.py reads a run back
 pages.py      lists; uploads.py, downloads.py: files on their way
 core/         values and pure machines: models, events, operations, SSE, the run machine

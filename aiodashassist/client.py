@@ -8,6 +8,7 @@ from typing import Self, TypedDict, Unpack
 
 from msgspec.structs import replace
 
+from aiodashassist.calls import Session
 from aiodashassist.config import (
     Config,
     check_headers,
@@ -31,7 +32,7 @@ from aiodashassist.resources.assistants import Assistants
 from aiodashassist.resources.files import Files
 from aiodashassist.resources.streams import StreamParams, Streams, sent_of
 from aiodashassist.resources.threads import Threads
-from aiodashassist.session import HttpSession, Pool, Session
+from aiodashassist.session import HttpSession, Pool
 from aiodashassist.stream import RunStream
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset

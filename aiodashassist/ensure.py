@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from aiodashassist.calls import Session
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant
@@ -14,7 +15,6 @@ from aiodashassist.core.params import AssistantParams, Extras
 from aiodashassist.core.plain import cause, plain
 from aiodashassist.errors import AssistError, InvalidArgument, NotFound, OutcomeUnknown
 from aiodashassist.pages import Paginator
-from aiodashassist.session import Session
 
 __all__ = ("CONFIG", "OnChange", "ensured")
 

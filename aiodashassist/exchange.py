@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from aiodashassist.calls import Session
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
     CreateRun,
@@ -16,7 +17,6 @@ from aiodashassist.core.operations import (
 from aiodashassist.errors import AssistError
 from aiodashassist.feed import EventFeed, Feed
 from aiodashassist.polling import Break, PolledRun
-from aiodashassist.session import Session
 
 __all__ = ("Exchange", "Lost", "Opening")
 

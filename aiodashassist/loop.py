@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from aiodashassist.calls import Session
 from aiodashassist.clocks import Alarm, expiry
 from aiodashassist.core.events import ErrorEvent, Event, MessageEvent, RunEvent
 from aiodashassist.core.machine import CallTools, Finished, RunMachine
@@ -36,7 +37,6 @@ from aiodashassist.errors import (
 from aiodashassist.exchange import Lost, Opening
 from aiodashassist.feed import Feed
 from aiodashassist.jobs import Bench
-from aiodashassist.session import Session
 from aiodashassist.source import Source
 
 __all__ = ("RunLoop",)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.core.events import (
     Event,
@@ -26,7 +27,6 @@ from aiodashassist.core.params import ListParams
 from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.errors import APIError, AssistError, IdleTimeout
 from aiodashassist.pages import Paginator
-from aiodashassist.session import Session
 
 __all__ = ("Break", "PolledRun", "pauses")
 

@@ -8,6 +8,7 @@ closes the stream may still need what they find.
 import asyncio
 import logging
 
+from aiodashassist.calls import Session
 from aiodashassist.core.events import ErrorEvent, Event
 from aiodashassist.core.machine import RunMachine
 from aiodashassist.core.operations import SubmitOutputs
@@ -23,7 +24,6 @@ from aiodashassist.errors import (
 from aiodashassist.exchange import Exchange, Lost, Opening
 from aiodashassist.feed import Feed
 from aiodashassist.polling import Break
-from aiodashassist.session import Session
 
 __all__ = ("Source",)
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 import anyio
 from msgspec import Struct, field
 
+from aiodashassist.calls import Session
 from aiodashassist.core.events import Event, MessageDelta
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import CancelRun
@@ -22,7 +23,6 @@ from aiodashassist.errors import AssistError, LocalProtocolError, ToolRoundsExce
 from aiodashassist.exchange import Opening
 from aiodashassist.jobs import Bench
 from aiodashassist.loop import RunLoop
-from aiodashassist.session import Session
 
 __all__ = ("RunStream", "StreamOptions", "TextStream")
 

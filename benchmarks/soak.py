@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 import time
+import uuid
 import warnings
 from collections import Counter
 from typing import Any
@@ -26,6 +27,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from aiodashassist import AppBuilder, DashScope, Retry, Toolset
+from aiodashassist.core.known import MEMORY
 from aiodashassist.errors import (
     AssistError,
     RateLimited,
@@ -228,7 +230,13 @@ async def _streaming(
 
 
 async def _assistant(client: Any) -> str:
-    """An assistant, however many attempts it takes."""
+    """An assistant, however many attempts it takes; and a memory that is full from the start.
+
+    A client remembers ids of messages and runs, so many and no more (`core/known.py`): that it
+    fills up would hide what grows without bound.
+    """
+    for _ in range(MEMORY):
+        client._session.experience.known.add(f"run_{uuid.uuid4()}")  # noqa: SLF001
     while True:
         try:
             made = await client.assistants.create(model="qwen-max", name="soak")

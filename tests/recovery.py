@@ -209,7 +209,10 @@ async def world(
 ) -> AsyncIterator[World]:
     """A world; `client` are options of the client, the others those of the server."""
     usual = {"retry": Retry(first_delay=0)}
-    async with InProcess(**harness) as made, made.client(kind, **{**usual, **client}) as one:
+    async with (
+        InProcess(**harness) as made,
+        made.client(kind, **{**usual, **(client or {})}) as one,
+    ):
         yield World(made, one, await assistant_of(one))
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from aiodashassist import AssistError, Limits, Timeouts
 from aiodashassist.body import Body
+from aiodashassist.calls import Session
 from aiodashassist.config import Config
 from aiodashassist.core.models import Page, Run
 from aiodashassist.core.operations import (
@@ -19,7 +20,6 @@ from aiodashassist.duties import Duties
 from aiodashassist.errors import StreamInterrupted
 from aiodashassist.providers.dashscope import DashScopeProvider
 from aiodashassist.sending import Experience
-from aiodashassist.session import Session
 
 
 class StaysOpen(DashScopeProvider):
@@ -70,7 +70,7 @@ class ScriptedSession:
         )
         self.duties = Duties()
         self.experience = Experience(0)
-        self.run = Run(id="run_1")
+        self.run = Run(id="run_1", thread_id="thread_1", status="in_progress")
         self.body = ScriptedBody()
         self.asked: list[Operation[Any]] = []
         self.submitted = asyncio.Event()

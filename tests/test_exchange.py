@@ -38,6 +38,8 @@ class Slow(ScriptedSession):
     async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
         """Wait for the gate; then a stream of its own, or an error."""
         self.asked.append(operation)
+        if lost is not None:
+            raise lost
         await self.gate.wait()
         if self.refusal is not None:
             raise self.refusal
@@ -189,7 +191,7 @@ async def test_a_stream_is_read_with_the_headers_of_its_own_answer() -> None:
     told = []
     for opens in (exchange.begin(opening), exchange.deliver(outputs(stream=True))):
         feed = await opens
-        assert feed is not None
+        assert isinstance(feed, EventFeed)
         told.append(await feed.next())
         feed.close()
 

@@ -1,6 +1,6 @@
 """`extra_body`, `extra_headers`, `extra_query`: on the methods of every resource, by walking them.
 
-Two methods have none: `runs.attach` and `runs.wait`. Where a call sends several
+Three methods have none: `runs.attach`, `runs.wait` and `threads.session`. Where a call sends several
 requests (`ask`, `stream`) they are of the one that creates the run, and so they are of a stream on
 a thread of its own (`create_and_stream`); only `assistants.ensure` has them on all of its requests.
 The exact requests are seen by a raw server.
@@ -28,6 +28,7 @@ from aiodashassist import (
 from aiodashassist.core import operations as ops
 from aiodashassist.core.params import Extras
 from tests.raw_server import RawServer, Received, Writer, whole
+from tests.retrying import ONCE
 
 RESOURCES = (
     "assistants", "assistants.files", "threads", "threads.messages", "threads.messages.files",
@@ -42,7 +43,7 @@ ARGUMENTS: dict[str, Any] = {
     "tool_outputs": [ToolOutput(output="1")],
 }
 # These make no request of their own, or many: they have no extras.
-WITHOUT = {"threads.runs.attach", "threads.runs.wait"}
+WITHOUT = {"threads.runs.attach", "threads.runs.wait", "threads.session"}
 UNSUPPORTED = {"files.content", "files.download"}
 SEVERAL = {"ask", "stream"}  # the thread's and the message's requests come first
 
@@ -278,7 +279,10 @@ async def test_what_is_named_wins_and_only_the_outside_is_searched(
     call: Call, body: dict[str, Any]
 ) -> None:
     """A name that is given beats the same one in `extra_body`; inside of values nothing is read."""
-    async with RawServer(answer) as server, DashScope("sk-x", base_url=server.url) as client:
+    async with (
+        RawServer(answer) as server,
+        DashScope("sk-x", base_url=server.url, retry=ONCE) as client,
+    ):
         with contextlib.suppress(AssistError):
             await call(client)
         assert [json.loads(one.body) for one in server.requests] == [body]

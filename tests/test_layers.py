@@ -56,6 +56,7 @@ LAYERS = (
         "sending",
     ),
     ("session", "jobs"),
+    ("calls",),
     ("dispatch",),
     ("feed", "polling", "ensure"),
     ("exchange",),

@@ -4,6 +4,7 @@ The reopening way is in `test_stream.py`, on real sockets.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from aiodashassist import (
     ToolStarted,
     TotalTimeout,
 )
+from aiodashassist.core.operations import ListMessages, SubmitOutputs
 from aiodashassist.jobs import Bench
 from aiodashassist.stream import RunStream, StreamOptions
 from aiodashassist.threads import WorkerThreads
@@ -149,8 +151,9 @@ async def test_a_run_that_ends_during_its_tools_ends_the_stream() -> None:
 
 @pytest.mark.parametrize("data", [b"", None])
 async def test_a_stream_that_ends_during_its_tools_is_interrupted(data: bytes | None) -> None:
-    """An end while tools work is StreamInterrupted, and the run is cancelled remotely."""
+    """With a run that cannot be read back it is StreamInterrupted; the run is cancelled."""
     session = ScriptedSession()
+    session.error = BadRequest("no such call", status=400)
 
     async def endless() -> str:
         """Wait for ever."""
@@ -169,6 +172,47 @@ async def test_a_stream_that_ends_during_its_tools_is_interrupted(data: bytes | 
 
     assert caught.value.run_id == "run_1"
     assert session.cancelled
+
+
+@pytest.mark.parametrize("data", [b"", None])
+async def test_tools_go_on_when_the_stream_ends_during_them(
+    data: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is read back meanwhile; the outputs are sent once, and the run goes to its end."""
+    monkeypatch.setattr("aiodashassist.polling.pauses", lambda: itertools.repeat(0))
+    session = ScriptedSession()
+    gate, looked, answer = asyncio.Event(), asyncio.Event(), session.call
+
+    async def wait() -> str:
+        """Wait for the gate."""
+        await gate.wait()
+        return "through"
+
+    async def call(operation: Any) -> Any:
+        if isinstance(operation, SubmitOutputs):
+            session.run = msgspec.structs.replace(session.run, status="completed")
+        elif isinstance(operation, ListMessages):
+            looked.set()
+        return await answer(operation)
+
+    session.call = call  # type: ignore[method-assign]
+    session.body.feed(step_frame("in_progress", "s1"), run_frame("requires_action", "wait"))
+    async with stream_of(session, wait) as stream:
+        while not isinstance(event := await anext(stream), ToolStarted):
+            if isinstance(event, RunEvent):
+                session.run = event.run
+        if data is None:
+            session.body.close()
+        else:
+            session.body.feed(data)
+        reading = asyncio.create_task(stream.result())
+        await looked.wait()
+        gate.set()
+        result = await asyncio.wait_for(reading, 5)
+
+    assert result.run.status == "completed"
+    assert session.submissions == [["through"]]
+    assert not session.cancelled
 
 
 async def test_closing_while_tools_work_ends_the_iteration() -> None:

@@ -133,7 +133,7 @@ async def test_a_run_stops_for_a_human_and_goes_on(
 
 
 def test_the_shown_test_passes_where_nothing_but_the_package_is_set_up(tmp_path: Path) -> None:
-    """pytest finds the fixtures by itself, and the faults of the server are survived."""
+    """Pytest finds the fixtures by itself, and the faults of the server are survived."""
     (tmp_path / "test_shown.py").write_text(block("test_a_question_survives"), encoding="utf-8")
     settings = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     (tmp_path / "pytest.ini").write_text(settings)

@@ -19,6 +19,7 @@ from aioresponses import CallbackResult, aioresponses
 
 from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Retry, Timeouts
 from aiodashassist.body import Body
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.discretion import bare
 from aiodashassist.downloads import Arrival
@@ -44,7 +45,6 @@ from aiodashassist.errors import (
     UnexpectedRedirect,
     UnsupportedOperation,
 )
-from aiodashassist.session import Session
 from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 from tests.retrying import ONCE

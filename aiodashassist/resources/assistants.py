@@ -2,13 +2,13 @@
 
 from typing import Any, Unpack, cast
 
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant, Deleted
 from aiodashassist.core.params import AssistantFields, AssistantParams, Extras, ListParams
 from aiodashassist.ensure import OnChange, ensured
 from aiodashassist.pages import Paginator
 from aiodashassist.resources.files import AssistantFiles
-from aiodashassist.session import Session
 from aiodashassist.tools import declared
 
 __all__ = ("Assistants",)

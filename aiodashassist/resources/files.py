@@ -6,13 +6,13 @@ from typing import Unpack, overload
 
 from msgspec.structs import replace
 
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.core.files import AssistantFile, File, FileContent, MessageFile
 from aiodashassist.core.models import Deleted
 from aiodashassist.core.params import Extras, FileListParams, FileParams, ListParams
 from aiodashassist.downloads import Arrival, Destination, Writable, check_destination, kept
 from aiodashassist.pages import Paginator
-from aiodashassist.session import Session
 from aiodashassist.uploads import Progress, Source, upload_of
 
 __all__ = ("AssistantFiles", "Files", "MessageFiles")

@@ -2,6 +2,7 @@
 
 from typing import Unpack, cast
 
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Message
 from aiodashassist.core.params import (
@@ -13,7 +14,6 @@ from aiodashassist.core.params import (
 )
 from aiodashassist.pages import Paginator
 from aiodashassist.resources.files import MessageFiles
-from aiodashassist.session import Session
 
 __all__ = ("Messages",)
 

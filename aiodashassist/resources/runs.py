@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Unpack
 
+from aiodashassist.calls import Session
 from aiodashassist.clocks import within
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
@@ -23,7 +24,6 @@ from aiodashassist.resources.streams import (
     prepared,
     sent_of,
 )
-from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
 __all__ = ("Runs", "Steps")

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias, Unpack, cast
 from weakref import WeakValueDictionary
 
+from aiodashassist.calls import Session
 from aiodashassist.clocks import within
 from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
@@ -31,7 +32,6 @@ from aiodashassist.exchange import Opening
 from aiodashassist.polling import pauses
 from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.streams import Handling, StreamParams, Streams, sent_of
-from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 from aiodashassist.tools import handlers
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
+from aiodashassist.calls import Session
 from aiodashassist.core import checks
 from aiodashassist.core.outputs import check_outputs
 from aiodashassist.core.params import RunParams
@@ -11,7 +12,6 @@ from aiodashassist.errors import InvalidArgument, UnsupportedParameter
 from aiodashassist.exchange import Opening
 from aiodashassist.handler import Approve, check_approve
 from aiodashassist.jobs import Bench
-from aiodashassist.session import Session
 from aiodashassist.stream import RunStream, StreamOptions
 from aiodashassist.threads import WorkerThreads
 from aiodashassist.tools import Toolset, declared, handlers

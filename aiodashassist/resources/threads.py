@@ -2,6 +2,7 @@
 
 from typing import Unpack
 
+from aiodashassist.calls import Session
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Deleted, Run, Thread
 from aiodashassist.core.operations import Operation
@@ -16,7 +17,6 @@ from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.runs import Runs
 from aiodashassist.resources.sessions import OnActive, ThreadSession
 from aiodashassist.resources.streams import StreamParams, Streams, prepared, sent_of
-from aiodashassist.session import Session
 from aiodashassist.stream import RunStream
 
 __all__ = ("Threads",)

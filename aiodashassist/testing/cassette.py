@@ -26,6 +26,7 @@ __all__ = (
 )
 
 VERSION = 1
+ESCAPED = "surrogateescape"  # how aiohttp puts bytes that are no UTF-8 into a text
 NUMBERS = re.compile(rb"\[\n[\s\d.,e+-]+\]")  # no string has a line break in JSON
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
@@ -93,7 +94,7 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """This request; whatever a person may have put into it has gone through `clean`."""
 
         def text(given: str) -> str:
-            return clean(given.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+            return clean(given.encode(errors="replace")).decode()
 
         form = None
         if request.form is not None:
@@ -119,6 +120,7 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         status: of HTTP.
         headers: without cookies and whatever else is named like a secret.
+        raw_headers: those that are no UTF-8, such as the name of a file in another encoding.
         body: as far as it was read.
         chunks: bytes of each piece in which it came; empty where it came as one.
         waits: chunk -> exchange: a piece (or, beyond the last, the end) that came only after
@@ -133,6 +135,7 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    raw_headers: dict[str, bytes] = field(default_factory=dict)
     body: Body = field(default_factory=Body)
     chunks: tuple[int, ...] = ()
     waits: dict[int, int] = field(default_factory=dict)
@@ -141,6 +144,11 @@ class Answered(Struct, frozen=True, kw_only=True, omit_defaults=True):
     began: float = 0.0
     times: tuple[float, ...] = ()
     ended: float = 0.0
+
+    def all_headers(self) -> dict[str, str]:
+        """The headers as aiohttp gives them."""
+        raw = self.raw_headers.items()
+        return {**self.headers, **{name: value.decode(errors=ESCAPED) for name, value in raw}}
 
     def pieces(self) -> list[bytes]:
         """The body as it came."""

@@ -13,6 +13,7 @@ from aiodashassist.core.provider import Request
 from aiodashassist.errors import AssistError, ConnectError, LocalProtocolError, RequestTimeout
 from aiodashassist.session import translated
 from aiodashassist.testing.cassette import (
+    ESCAPED,
     Answered,
     Asked,
     Body,
@@ -41,9 +42,9 @@ def record(
             await client.ask(...)
 
     The cassette can be replayed and saved at any time. Streams are recorded as they are read,
-    broken and refused connections as such. Request headers, keys, users' tokens of plugins and
-    cookies are never on it, wherever they are quoted; what was said is. Of an upload it has names
-    and sizes, of a download the bytes.
+    broken and refused connections as such. Request headers, keys (of 8 characters or more), users'
+    tokens of plugins and cookies are never on it, wherever they are quoted; what was said is. Of
+    an upload it has names and sizes, of a download the bytes.
 
     Args:
         client: whose requests.
@@ -174,10 +175,15 @@ class _Take:
                 request=request, failure=Failed(kind=kind, words=words, after=self._ended)
             )
         sizes = tuple(len(piece) for piece in self.pieces)
-        headers = without_secrets(self._headers)
+        headers = {
+            name: scrubber.data(value.encode(errors=ESCAPED))
+            for name, value in without_secrets(self._headers).items()
+        }
+        plain = {name: value.decode() for name, value in headers.items() if _is_text(value)}
         answer = Answered(
             status=self._status,
-            headers={name: scrubber.text(value) for name, value in headers.items()},
+            headers=plain,
+            raw_headers={name: value for name, value in headers.items() if name not in plain},
             body=Body.of(scrubber.data(b"".join(self.pieces))),
             chunks=sizes if len(sizes) > 1 else (),
             waits=dict(self._waits),
@@ -287,6 +293,14 @@ def _words(error: AssistError) -> str:
     """What aiohttp said, without what the session adds, and will add to it again."""
     cause = error.__cause__
     return error.message if cause is None else " ".join(str(cause).split()) or type(cause).__name__
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _run_of(request: Request) -> str:

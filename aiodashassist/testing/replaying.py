@@ -124,7 +124,7 @@ class _Player:
         def left() -> None:
             self._open.discard(content)
 
-        return Answer(answer.status, answer.headers, content, left)
+        return Answer(answer.status, answer.all_headers(), content, left)
 
     def _take(self, request: Request) -> Exchange:
         """The exchange for a request; with that it is used up."""

@@ -64,8 +64,8 @@ class Scrubber:
         return _blotted(data, [*spans, *_scattered(data, self._secrets)])
 
     def text(self, text: str) -> str:
-        """A text without them."""
-        return self.data(text.encode(errors="surrogatepass")).decode(errors="surrogatepass")
+        """A text without them; what cannot be written as UTF-8 is a question mark."""
+        return self.data(text.encode(errors="replace")).decode()
 
     def _add(self, secret: str) -> None:
         if len(secret) >= SHORTEST and secret not in self._secrets:

@@ -56,6 +56,7 @@ def answers(draw: st.DrawFn) -> Answered:
     return Answered(
         status=draw(st.integers(200, 599)),
         headers=draw(HEADERS),
+        raw_headers=draw(st.dictionaries(TEXTS, st.binary(max_size=9), max_size=1)),
         body=Body.of(b"".join(pieces)),
         chunks=tuple(map(len, pieces)) if len(pieces) > 1 else (),
         waits=draw(st.dictionaries(st.integers(0, 9), st.just(0), max_size=2)),

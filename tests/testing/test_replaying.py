@@ -32,6 +32,7 @@ from aiodashassist.server.mishaps import Cut, Lose, Refuse
 from aiodashassist.testing import Cassette, CassetteError, NotRecorded, record, replay
 from aiodashassist.testing.cassette import Answered, Asked, Body, Exchange, Failed
 from tests import virtual_time
+from tests.raw_server import RawServer, answering
 from tests.testing.conversations import KINDS, TOOLS, Client, talk
 
 ONCE = Retry(attempts=1, reconcile=False)
@@ -346,6 +347,29 @@ async def test_files_are_replayed(server: LocalServer, tmp_path: Path) -> None:
         await client.files.download(file.id, to=tmp_path / "second")
 
     assert (tmp_path / "second").read_bytes() == data
+
+
+async def test_a_name_in_another_encoding_is_replayed(tmp_path: Path) -> None:
+    """A header that is no UTF-8 is on the cassette as it was: it names the file."""
+    named = "attachment; filename=天气.txt".encode("gbk")
+    answer = b"HTTP/1.1 200 OK\r\nContent-Disposition: %b\r\nContent-Length: 2\r\n\r\nhi" % named
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+    async with (
+        RawServer(answering(answer)) as server,
+        AppBuilder("sk-x", base_url=server.url, retry=ONCE) as client,
+    ):
+        with record(client, tmp_path / "c.json"):
+            first = await client.files.download("file_1", to=tmp_path / "first")
+    async with replay(tmp_path / "c.json", AppBuilder) as client:
+        second = await client.files.download("file_1", to=tmp_path / "second")
+
+    assert first is not None
+    assert second is not None
+    assert second.name == first.name
+    (recorded,) = Cassette.load(tmp_path / "c.json").exchanges
+    assert recorded.answer is not None
+    assert recorded.answer.raw_headers == {"Content-Disposition": named}
 
 
 @pytest.mark.parametrize("kind", KINDS)
