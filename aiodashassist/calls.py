@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from aiodashassist.body import EVENT_STREAM, Body
 from aiodashassist.clocks import within
 from aiodashassist.config import Config
+from aiodashassist.core.failures import dated
 from aiodashassist.core.marks import mark_of, marked, marks_in
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
@@ -124,7 +125,7 @@ class Session:
         """The operation, with what it is found by should its answer be lost."""
         if not self.config.retry.reconcile or type(operation) not in self.provider.marks:
             return operation
-        return operation if mark_of(operation) else marked(operation, uuid.uuid4().hex)
+        return marked(operation, uuid.uuid4().hex)
 
     async def _through(
         self, operation: Operation[Any], once: Callable[[Any, int], Awaitable[R]]
@@ -158,7 +159,7 @@ class Session:
     async def _look(self, operation: Operation[Any], attempt: int) -> Seen:
         response, result = await self._answer(operation, attempt)
         is_list = isinstance(operation, ListOperation)
-        return Seen(result, marks_in(response.body) if is_list else ())
+        return Seen(result, marks_in(response.body) if is_list else (), dated(response) * 1000)
 
     async def _call(self, operation: Operation[T], attempt: int) -> T:
         response, result = await self._answer(operation, attempt)
@@ -173,8 +174,9 @@ class Session:
         # The answer to such a call comes when the run rests, which may take a while.
         waits = self.provider.blocks and isinstance(operation, RUNS)
         silence = timeouts.idle if waits else timeouts.read
+        request = self._request(operation)
         async with self.turns.turn():
-            with self._asking(operation, attempt) as (request, told):
+            with self._asking(operation, request, attempt) as told:
                 answer = await self._wire.ask(request, told, silence)
                 try:
                     response = await answer.read()
@@ -188,9 +190,10 @@ class Session:
     async def _open(self, operation: Operation[Run], attempt: int) -> Body:
         """One attempt at a stream."""
         first_event = self.config.timeouts.first_event
+        request = self._request(operation)
         async with self.turns.turn():
             began = asyncio.get_running_loop().time()
-            with self._asking(operation, attempt) as (request, told):
+            with self._asking(operation, request, attempt) as told:
                 async with within(first_event, FirstEventTimeout, "no answer began within"):
                     answer = await self._wire.send(request, told)
                 if answer.status != 200 or answer.is_too_large:
@@ -217,8 +220,9 @@ class Session:
         """One attempt at bytes; there is no other when some of them have been taken."""
         arrived = False
         try:
+            request = self._request(operation)
             async with self.turns.turn():
-                with self._asking(operation, attempt) as (request, told):
+                with self._asking(operation, request, attempt) as told:
                     answer = await self._wire.send(request, told, self.config.timeouts.read)
                     with closing(answer):
                         async with aclosing(answer.pieces()) as pieces:
@@ -242,17 +246,24 @@ class Session:
             body.close()
             raise
 
-    @contextmanager
-    def _asking(self, operation: Operation[Any], attempt: int) -> Iterator[tuple[Request, Telling]]:
-        """The request for an operation; hooks are told of it, and errors where they happened."""
+    def _request(self, operation: Operation[Any]) -> Request:
+        """The request for an operation; what cannot be asked, or not here, takes no turn."""
         self._check_supported(operation)
-        before = sys.exception()
         request = self.provider.encode(operation)
         self._learn(request)
+        self.pool.http()
+        return request
+
+    @contextmanager
+    def _asking(
+        self, operation: Operation[Any], request: Request, attempt: int
+    ) -> Iterator[Telling]:
+        """A request for an operation; hooks are told of it, and errors where they happened."""
+        before = sys.exception()
         told = Telling(self.config.on_request, self.config.on_response, request, attempt)
         try:
             with told:
-                yield request, told
+                yield told
         except AssistError as error:
             bare(error, before)
             self._located(error, operation, request.headers, told.request_id)

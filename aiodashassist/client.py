@@ -14,9 +14,11 @@ from aiodashassist.config import (
     check_headers,
     check_key,
     check_kind,
+    check_limits,
     check_names,
     check_proxy,
     check_retry,
+    check_timeouts,
     check_transport,
     check_workspace,
     joined,
@@ -30,7 +32,8 @@ from aiodashassist.core.settings import Limits, Retry, Timeouts
 from aiodashassist.hooks import Hook, check_hook
 from aiodashassist.resources.assistants import Assistants
 from aiodashassist.resources.files import Files
-from aiodashassist.resources.streams import StreamParams, Streams, sent_of
+from aiodashassist.resources.sessions import asked
+from aiodashassist.resources.streams import StreamParams, Streams
 from aiodashassist.resources.threads import Threads
 from aiodashassist.session import HttpSession, Pool
 from aiodashassist.stream import RunStream
@@ -110,9 +113,9 @@ class Client:
             key=key,
             workspace=workspace,
             headers=check_headers(options.get("headers", {})),
-            timeouts=check_kind("timeouts", options.get("timeouts", Timeouts()), Timeouts),
+            timeouts=check_timeouts(options.get("timeouts", Timeouts())),
             retry=check_retry(options.get("retry", Retry())),
-            limits=check_kind("limits", options.get("limits", Limits()), Limits),
+            limits=check_limits(options.get("limits", Limits())),
             proxy=check_proxy(options.get("proxy")),
             ssl=options.get("ssl", True),
             on_request=check_hook("on_request", options.get("on_request")),
@@ -152,7 +155,7 @@ class Client:
             base_url=self._url_of(workspace) or known.base_url,
             key=check_key(settings.get("api_key", known.key)),
             workspace=workspace,
-            timeouts=check_kind("timeouts", settings.get("timeouts", known.timeouts), Timeouts),
+            timeouts=check_timeouts(settings.get("timeouts", known.timeouts)),
             retry=check_retry(settings.get("retry", known.retry)),
             headers=joined(known.headers, headers),
         )
@@ -207,12 +210,8 @@ class Client:
 
         Takes every keyword of `threads.runs.stream`.
         """
-        run = sent_of(params)
         # A run that cannot be asked for must not leave a thread and a message behind.
-        known = thread_id if thread_id is not None else "new"
-        message = ops.CreateMessage(thread_id=known, params={"content": content, "role": "user"})
-        for operation in (message, ops.CreateRun(thread_id=known, params=run, stream=True)):
-            self._session.provider.encode(operation)
+        run = asked(self._session, "new" if thread_id is None else thread_id, content, params)
 
         async def opening() -> Operation[Run]:
             thread = thread_id

@@ -4,11 +4,13 @@ No scope may stay open between two events of a stream, so what watches it is a t
 """
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiodashassist.core.models import Run
+from aiodashassist.discretion import bare
 from aiodashassist.errors import AssistError
 
 __all__ = ("Alarm", "SilenceClock", "expiry", "within")
@@ -17,6 +19,7 @@ __all__ = ("Alarm", "SilenceClock", "expiry", "within")
 @asynccontextmanager
 async def within(seconds: float | None, late: type[AssistError], words: str) -> AsyncIterator[None]:
     """A time limit whose error is ours: `words` and the seconds; None is no limit."""
+    before, failure = sys.exception(), None
     scope = asyncio.timeout(seconds)
     try:
         async with scope:
@@ -24,7 +27,11 @@ async def within(seconds: float | None, late: type[AssistError], words: str) -> 
     except TimeoutError as error:
         if not scope.expired():
             raise
-        raise late(f"{words} {seconds} s") from error
+        failure = late(f"{words} {seconds} s")
+        failure.__cause__ = error
+        bare(failure, before)
+    if failure is not None:
+        raise failure
 
 
 def expiry(run: Run | None) -> float | None:

@@ -23,9 +23,11 @@ __all__ = (
     "check_headers",
     "check_key",
     "check_kind",
+    "check_limits",
     "check_names",
     "check_proxy",
     "check_retry",
+    "check_timeouts",
     "check_transport",
     "check_workspace",
     "dashscope_key",
@@ -35,6 +37,7 @@ __all__ = (
 
 T = TypeVar("T")
 
+UNLIMITED = ("max_concurrent_requests", "requests_per_minute")  # unless they are given
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -68,10 +71,13 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     Raises:
         ConfigError: a name or a value that is no text, or has a line break in it.
     """
+    said = ""
     try:
         checks.headers(headers)
     except InvalidArgument as error:
-        raise ConfigError(error.message) from error
+        said = error.message
+    if said:  # outside the handler: the frames beneath hold the headers
+        raise ConfigError(said)
     return headers
 
 
@@ -122,6 +128,40 @@ def check_proxy(proxy: str | None) -> str | None:
     if not good:
         raise ConfigError("proxy must be an http or https URL")
     return proxy
+
+
+def check_limits(limits: Limits) -> Limits:
+    """Bounds that can be kept.
+
+    Raises:
+        ConfigError: it is no `Limits`, or has a bound that is none.
+    """
+    check_kind("limits", limits, Limits)
+    try:
+        for name in Limits.__struct_fields__:
+            bound = getattr(limits, name)
+            if bound is not None or name not in UNLIMITED:
+                checks.whole(name, bound, "[0, inf)" if name == "max_rounds" else "[1, inf)")
+    except InvalidArgument as error:
+        raise ConfigError(f"Limits: {error.message}") from error
+    return limits
+
+
+def check_timeouts(timeouts: Timeouts) -> Timeouts:
+    """Clocks that can be set.
+
+    Raises:
+        ConfigError: it is no `Timeouts`, or has a time that is none.
+    """
+    check_kind("timeouts", timeouts, Timeouts)
+    try:
+        for name in Timeouts.__struct_fields__:
+            seconds = getattr(timeouts, name)
+            if seconds is not None:
+                checks.between(name, seconds, "[0, inf]")
+    except InvalidArgument as error:
+        raise ConfigError(f"Timeouts: {error.message}") from error
+    return timeouts
 
 
 def check_retry(retry: Retry) -> Retry:

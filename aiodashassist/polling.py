@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 5.0  # seconds
 GROWTH = 1.5
+LEFT = ("failed", "expired", "cancelled")  # statuses of a step that did not come to its end
 JITTER = 0.2  # of a pause, up or down, so that many who wait do not ask in step
 
 
@@ -219,7 +220,7 @@ class PolledRun:
         for step in steps:
             message = messages.pop(_written_by(step), None)
             if message is not None:
-                events += self._new(message.id, _message_event(message))
+                events += self._new(message.id, _message_event(message, step.status))
             events += self._new(step.id, StepEvent(status=_status_of(step), step=step))
         for message in messages.values():  # no step claims them
             events += self._new(message.id, _message_event(message))
@@ -294,7 +295,10 @@ def _status_of(step: RunStep) -> str:
     return step.status or "completed"
 
 
-def _message_event(message: Message) -> MessageEvent:
-    """An incomplete message has the time when it was left (dashscope.md §3.4)."""
-    left = message.incomplete_at is not None or message.status == "incomplete"
+def _message_event(message: Message, step: str | None = None) -> MessageEvent:
+    """An incomplete message has the time when it was left (dashscope.md §3.4).
+
+    AppBuilder's has none: there it is known by the status of its step.
+    """
+    left = message.incomplete_at is not None or message.status == "incomplete" or step in LEFT
     return MessageEvent(status="incomplete" if left else "completed", message=message)

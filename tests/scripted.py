@@ -96,7 +96,7 @@ class ScriptedSession:
         """The operation as it is: nothing is looked for by its mark."""
         return operation
 
-    def scrub(self, _error: AssistError, _headers: object) -> None:
+    def scrub(self, _error: AssistError, _headers: object = None) -> None:
         """There is no key here to be taken out."""
 
     @property

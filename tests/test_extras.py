@@ -1,6 +1,6 @@
 """`extra_body`, `extra_headers`, `extra_query`: on the methods of every resource, by walking them.
 
-Three methods have none: `runs.attach`, `runs.wait` and `threads.session`. Where a call sends several
+`runs.attach`, `runs.wait` and `threads.session` have none. Where a call sends several
 requests (`ask`, `stream`) they are of the one that creates the run, and so they are of a stream on
 a thread of its own (`create_and_stream`); only `assistants.ensure` has them on all of its requests.
 The exact requests are seen by a raw server.
@@ -327,7 +327,7 @@ async def test_headers_win_over_all_others_whatever_their_case() -> None:
         await client.threads.retrieve("t")
         own, usual = (request.headers for request in server.requests)
         asked = ops.UpdateThread(thread_id="t", params={"extra_headers": OWN_HEADERS})
-        put_together = client._session._headers(client._session.provider.encode(asked))
+        put_together = client._session._wire._headers(client._session.provider.encode(asked))
 
     for name, value in OWN_HEADERS.items():
         assert own[name.lower()] == value

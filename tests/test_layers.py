@@ -76,9 +76,11 @@ PURE = ("core", "providers", "errors")
 # All that a pure room needs.
 QUIET = {
     "collections",
+    "copy",
     "datetime",
     "email",
     "enum",
+    "itertools",
     "math",
     "msgspec",
     "re",

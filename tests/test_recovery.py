@@ -1,7 +1,8 @@
 """A broken stream goes on: what is said of it, what comes after it, and what ends it for good."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import accumulate
 from typing import Any
 
@@ -32,7 +33,7 @@ from aiodashassist.core.operations import Operation
 from aiodashassist.providers.dashscope.serve import DashScopeService
 from aiodashassist.server.engines import Move, Turn
 from aiodashassist.server.engines.offline import OfflineEngine
-from aiodashassist.server.writing import EventLog
+from aiodashassist.server.runs import Runs
 from tests.in_process import Break, Dropped, Fault, InProcess, Lost, Status
 from tests.recovery import (
     ALIKE,
@@ -161,10 +162,13 @@ async def test_what_is_read_back_may_be_lost_on_its_way_too(kind: Kind) -> None:
 
 
 @PROMPTLY
-@pytest.mark.parametrize("chunks", ["delta", "cumulative", "whole"])
-async def test_however_messages_are_cut_their_text_comes_once(chunks: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "read"), [("delta", "delta"), ("cumulative", "cumulative"), ("whole", "auto")]
+)
+async def test_however_messages_are_cut_their_text_comes_once(written: str, read: str) -> None:
     """Whatever AppBuilder's chunks are, a break in the middle of a message doubles nothing."""
-    async with world(AppBuilder, message_chunks=chunks) as ours:
+    reading = {"message_chunks": read}
+    async with world(AppBuilder, client=reading, message_chunks=written) as ours:
         question = "/say 一二三四五六七八九十,一二三四五六七八九十。"
         ((*sizes,),) = await ours.sizes(question)
         for after in accumulate(sizes):
@@ -241,8 +245,9 @@ async def begun_with(ours: World, question: str) -> int:
     async with await ours.asked(question, tools=None) as stream:
         async for _ in stream:
             pass
-        (streamed_,) = [one for one in ours.harness.exchanges if one.stream]
-        return streamed_.length
+        (begun,) = [one.length for one in ours.harness.exchanges if one.stream]
+        await stream.cancel()
+        return begun
 
 
 @PROMPTLY
@@ -291,12 +296,10 @@ async def test_a_run_that_is_answered_while_it_is_read_back() -> None:
         reading = asyncio.Event()
         ours.breaks = {0: Break(after=begun)}
 
-        class Slow(InProcess):
-            """Lists steps only when the next round was asked for."""
-
         original = ours.harness.request
 
         async def request(method: str, url: Any, **given: Any) -> Any:
+            """List steps only when the next round was asked for."""
             if url.path.endswith("submit_tool_outputs"):
                 await reading.wait()
             if url.path.endswith("steps/list") and not reading.is_set():
@@ -348,8 +351,7 @@ async def test_the_users_own_calls_wait_over_a_break(kind: Kind) -> None:
 class Grumbling(OfflineEngine):
     """Reports an error in the stream after its first words; the run goes on."""
 
-    log: EventLog
-    code = "Throttling"
+    runs: Runs
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Move, None]:
         """See `Engine.respond`."""
@@ -358,7 +360,17 @@ class Grumbling(OfflineEngine):
             yield move
             if not said:
                 said = True
-                self.log.append(ErrorEvent(code=self.code, message="too much to do"))
+                log = self.runs._live[turn.run.id].log
+                log.append(ErrorEvent(code="Throttling", message="too much to do"))
+
+
+@asynccontextmanager
+async def grumbling(kind: Kind) -> AsyncIterator[World]:
+    """A world whose streams report an error."""
+    engine = Grumbling()
+    async with world(kind, engine=engine) as ours:
+        engine.runs = ours.harness._runs
+        yield ours
 
 
 @EACH_KIND
@@ -395,26 +407,506 @@ async def test_an_error_in_the_stream_is_raised_where_the_run_cannot_be_read(kin
         assert caught.value.run_id == ours.run.id
 
 
-def grumbling(kind: Kind) -> Any:
-    """A world whose streams report an error."""
-    engine = Grumbling()
-    made = world(kind, engine=engine)
+# --- silence ---
 
-    class Entered:
-        async def __aenter__(self) -> World:
-            ours: World = await made.__aenter__()
-            runs = ours.harness._runs
-            begin = runs.begin
 
-            def noted(workspace: str, run: Run) -> Any:
-                execution = begin(workspace, run)
-                engine.log = execution.log
-                return execution
+@EACH_KIND
+def test_an_idle_clock_that_runs_out_is_a_break(kind: Kind) -> None:
+    """A stream that falls silent is left after `idle`, and what came meanwhile is read back."""
 
-            runs.begin = noted  # type: ignore[method-assign]
-            return ours
+    async def main() -> None:
+        async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
+            heard = await ours.heard("/say 一\n/wait 90\n/say 二")
+            (told,) = heard.recovered
+            assert told.reason == "no event came for 60 s"
+            assert texts(heard.events) == ["一", "二"]
+            assert heard.result.text == "一二"
+            await ours.check_left()
 
-        async def __aexit__(self, *error: object) -> None:
-            await made.__aexit__(*error)
+    virtual_time.run(main())
 
-    return Entered()
+
+@EACH_KIND
+def test_a_run_that_does_not_go_on_for_another_idle_is_given_up(kind: Kind) -> None:
+    """After a second `idle` without any progress `IdleTimeout` is raised, and the run cancelled."""
+
+    async def main() -> None:
+        async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
+            began, events = now(), []
+            async with await ours.asked("/say 一\n/wait 1000\n/say 二") as stream:
+                with pytest.raises(IdleTimeout, match="60") as caught:
+                    async for event in stream:
+                        events.append(event)
+                assert 120 <= now() - began < 130
+            assert caught.value.text == "一"
+            assert isinstance(events[-1], StreamRecovered)
+            assert ours.run.status == "cancelled"
+            await ours.check_left()
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_a_broken_streams_run_has_as_long_as_it_goes_on(kind: Kind) -> None:
+    """A run whose status stays the same is not given up as long as steps are added to it."""
+    plugins = ["/wait 50", '/plugin look {"input": ""} {"output": "x"}'] * 5
+
+    async def main() -> None:
+        async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            began = now()
+            heard = await asyncio.wait_for(
+                heard_of(await ours.asked("\n".join([*plugins, "/say 完"])), Made()), None
+            )
+            assert now() - began >= 250
+            assert heard.result.text == "完"
+            assert len(heard.recovered) == 1
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_tools_have_all_the_time_there_is_over_a_break(kind: Kind) -> None:
+    """While a run that is read back waits for tools the service's silence is no silence."""
+    slow = Toolset()
+
+    @slow.register
+    async def sleep() -> str:
+        """Take long."""
+        await asyncio.sleep(500)
+        return "rested"
+
+    async def main() -> None:
+        async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            async with await ours.asked("/call sleep {}", tools=slow) as stream:
+                result = await stream.result()
+            assert result.text == "sleep -> rested"
+
+    virtual_time.run(main())
+
+
+@PROMPTLY
+@EACH_KIND
+async def test_pings_do_not_keep_a_stalled_stream(kind: Kind) -> None:
+    """A stream that only pings is silent: it is left, and its run read back."""
+    async with (
+        LocalServer() as server,
+        server.client(kind, retry=Retry(first_delay=0), timeouts=Timeouts(idle=0.3)) as client,
+    ):
+        server.faults.add(Stall(after_events=4, ping=0.02))
+        thread_id = await thread_of(client, PLAIN.question)
+        async with asyncio.timeout(SAFETY):
+            heard = await listen(client, thread_id, await assistant_of(client))
+        check(heard, server, thread_id, PLAIN)
+        (told,) = heard.recovered
+        assert told.reason == "no event came for 0.3 s"
+
+
+@EACH_KIND
+def test_no_event_at_all_is_a_break_too(kind: Kind) -> None:
+    """A stream without a first event within `first_event` has its run looked up and read back."""
+
+    async def main() -> None:
+        timeouts = Timeouts(first_event=60)
+        async with world(kind, client={"timeouts": timeouts}) as ours:
+            silent = Silence(ours)
+            heard = await ours.heard(PLAIN.question)
+            assert silent.held == 1
+            check(heard, ours.harness, ours.thread_id, PLAIN)
+            (told,) = heard.recovered
+            assert told.reason == "no event came within 60 s"
+
+    virtual_time.run(main())
+
+
+class Silence:
+    """Streams that say nothing at all: their bytes are held back."""
+
+    def __init__(self, ours: World) -> None:
+        self.held = 0
+        request = ours.harness.request
+
+        async def held(*given: Any, **options: Any) -> Any:
+            answer = await request(*given, **options)
+            if "event-stream" in answer.headers["Content-Type"]:
+                self.held += 1
+                answer.content.feed = lambda _data: None
+                answer.content.end = lambda: None
+            return answer
+
+        ours.harness.request = held  # type: ignore[method-assign]
+
+
+def now() -> float:
+    """The time of the loop."""
+    return asyncio.get_running_loop().time()
+
+
+# --- runs that cannot be read back ---
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_the_break_is_raised_where_the_run_cannot_be_read(kind: Kind) -> None:
+    """If the run cannot be read back it is the stream's error that is raised, and again."""
+    async with world(kind) as ours:
+        ((*sizes,),) = await ours.sizes(PLAIN.question)
+        ours.breaks = {0: ends_after(sizes, -5 if kind is DashScope else -3)}
+        ours.on = lambda operation: DENIED if isinstance(operation, ops.RetrieveRun) else None
+        async with await ours.asked(PLAIN.question) as stream:
+            with pytest.raises(StreamInterrupted, match="the stream broke") as caught:
+                async for event in stream:
+                    assert not isinstance(event, StreamRecovered)
+            with pytest.raises(StreamInterrupted) as again:
+                await anext(stream)
+        error = caught.value
+        assert again.value is error
+        assert error.text
+        assert PLAIN.text.startswith(error.text)
+        assert (error.run_id, error.thread_id) == (ours.run.id, ours.thread_id)
+        assert isinstance(error.__cause__, AuthenticationError | aiohttp.ClientPayloadError)
+        await ours.check_left()
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_a_message_that_is_not_there_is_not_taken_for_whole(kind: Kind) -> None:
+    """If a completed run's message, begun in the stream, is not in the list, the break is raised."""
+
+    def forget(ours: World) -> None:
+        for message in ours.harness.store.all("", Message, ours.thread_id):
+            if message.role == "assistant":
+                ours.harness.store.delete("", Message, message.id, ours.thread_id)
+
+    async with world(kind) as ours:
+        ((*sizes,),) = await ours.sizes(PLAIN.question)
+        ours.breaks = {0: ends_after(sizes, -5 if kind is DashScope else -3)}
+        ours.on = lambda operation: (
+            forget(ours) if isinstance(operation, ops.ListMessages) else None  # type: ignore[func-returns-value]
+        )
+        async with await ours.asked(PLAIN.question) as stream:
+            with pytest.raises(StreamInterrupted) as caught:
+                async for event in stream:
+                    assert not (isinstance(event, MessageEvent) and event.status == "completed")
+        assert caught.value.text
+        assert PLAIN.text.startswith(caught.value.text)
+
+
+# --- messages that are listed otherwise than they were streamed (appbuilder.md §8 #10) ---
+
+
+@EACH_KIND
+@PROMPTLY
+@pytest.mark.parametrize("question", [PLAIN.question, TOOLS.question], ids=["one", "two"])
+async def test_messages_may_have_other_ids_in_the_list(kind: Kind, question: str) -> None:
+    """A message that is listed under another id goes on under its own, and comes once."""
+    text = PLAIN.text if question == PLAIN.question else TOOLS.text
+
+    def rename(ours: World) -> None:
+        store = ours.harness.store
+        for message in store.all("", Message, ours.thread_id):
+            if message.role == "assistant" and not message.id.startswith("msg_"):
+                store.delete("", Message, message.id, ours.thread_id)
+                store.put("", replace(message, id=f"msg_{message.id}"), ours.thread_id)
+
+    async with world(kind) as ours:
+        sizes = await ours.sizes(question)
+        ours.on = lambda operation: (
+            rename(ours) if isinstance(operation, ops.ListMessages) else None  # type: ignore[func-returns-value]
+        )
+        for stream in range(len(sizes)):
+            for after in accumulate(sizes[stream]):
+                ours.breaks = {stream: Break(after=after)}
+                heard = await ours.heard(question)
+                assert heard.result.text == "".join(texts(heard.events)) == text
+                whole = [event for event in heard.events if isinstance(event, MessageEvent)]
+                whole = [event for event in whole if event.status == "completed"]
+                assert "".join(event.message.text for event in whole) == text
+                assert len({event.message.id for event in whole}) == len(whole)
+
+
+@PROMPTLY
+async def test_a_message_that_only_the_runs_answer_has_is_taken_from_there() -> None:
+    """AppBuilder: what no list shows, a completed run's `final_answer` may (§3.9)."""
+    async with world(AppBuilder) as ours:
+        ((*sizes,),) = await ours.sizes(PLAIN.question)
+        ours.breaks = {0: ends_after(sizes, -3)}
+
+        def only_answer(operation: Operation[Any]) -> Fault | None:
+            store = ours.harness.store
+            if isinstance(operation, ops.RetrieveRun) and ours.run.status == "completed":
+                return Status(status=200, body=msgspec.json.encode(spell(ours.run, "result")))
+            if isinstance(operation, ops.ListMessages):
+                for message in store.all("", Message, ours.thread_id):
+                    if message.role == "assistant":
+                        store.delete("", Message, message.id, ours.thread_id)
+            return None
+
+        ours.on = only_answer
+        heard = await ours.heard(PLAIN.question)
+        assert len(heard.recovered) == 1
+        assert heard.result.text == "".join(texts(heard.events)) == PLAIN.text
+        assert len(heard.result.messages) == 1
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_only_the_runs_own_messages_are_read(kind: Kind) -> None:
+    """What else stands on the thread, before the run and after it, is not handed out."""
+    async with world(kind) as ours:
+        thread_id = await thread_of(ours.client, "/say 以前")
+        assistant_id = ours.run.assistant_id if False else await assistant_of(ours.client)
+        await heard_of(streamed(ours.client, thread_id, assistant_id), Made())
+        for number in range(25):  # more than a page of AppBuilder's
+            await ours.client.threads.messages.create(thread_id, content=f"第{number}个")
+        await ours.client.threads.messages.create(thread_id, content=PLAIN.question)
+        ours.breaks = {0: Break(after=1500)}
+        ours._streams = 0
+        later = Message(id="message_later", role="user", thread_id=thread_id, created_at=1 << 45)
+        ours.on = lambda operation: (
+            ours.harness.store.put("", later, thread_id)  # type: ignore[func-returns-value]
+            if isinstance(operation, ops.ListMessages)
+            else None
+        )
+        heard = await heard_of(streamed(ours.client, thread_id, assistant_id), Made())
+        assert len(heard.recovered) == 1
+        assert heard.result.text == "".join(texts(heard.events)) == PLAIN.text
+
+
+# --- runs that end otherwise ---
+
+
+@EACH_KIND
+@PROMPTLY
+@pytest.mark.parametrize(
+    ("ending", "error"),
+    [("/fail server_error boom", RunFailed), ("/expire", RunExpired)],
+)
+async def test_a_run_that_ends_badly_during_a_break(
+    kind: Kind, ending: str, error: type[RunError]
+) -> None:
+    """The ending is told as an event, and raised by `result` with all of the text."""
+    question = f"/say 一二三四五六七八九十\n{ending}"
+    async with world(kind) as ours:
+        events: list[Event]
+        for after in (0, 900, 1500, 2500):
+            ours.breaks, events = {0: Break(after=after)}, []
+            async with await ours.asked(question) as stream:
+                async for event in stream:
+                    events.append(event)
+                with pytest.raises(error) as caught:
+                    await stream.result()
+            last = events[-1]
+            assert isinstance(last, RunEvent)
+            assert last.status == caught.value.status == ours.run.status
+            assert caught.value.text == "".join(texts(events)) == "一二三四五六七八九十"
+            whole = [event for event in events if isinstance(event, MessageEvent)]
+            assert [event.status for event in whole].count("incomplete") == 1
+            await ours.check_left()
+
+
+@EACH_KIND
+def test_a_run_that_somebody_cancels_during_a_break(kind: Kind) -> None:
+    """A run that was cancelled elsewhere ends its stream with that."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            events = []
+            async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
+                async for event in stream:
+                    events.append(event)
+                    if isinstance(event, StreamRecovered):
+                        await ours.client.threads.runs.cancel(ours.thread_id, ours.run.id)
+                with pytest.raises(RunCancelled):
+                    await stream.result()
+            assert [e.status for e in events if isinstance(e, RunEvent)][-1] == "cancelled"
+            assert "".join(texts(events)) == "一"
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_the_stream_itself_can_cancel_a_run_that_is_read_back(kind: Kind) -> None:
+    """`stream.cancel` during recovery: the stream goes on to its last event, `cancelled`."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            events = []
+            async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
+                async for event in stream:
+                    events.append(event)
+                    if isinstance(event, StreamRecovered):
+                        await stream.cancel()
+            assert [e.status for e in events if isinstance(e, RunEvent)][-1] == "cancelled"
+            assert ours.run.status == "cancelled"
+            await ours.check_left()
+
+    virtual_time.run(main())
+
+
+# --- clocks and leaving ---
+
+
+@EACH_KIND
+def test_the_total_time_goes_on_over_a_break(kind: Kind) -> None:
+    """`Timeouts.total` ends a run that is being read back, and cancels it."""
+
+    async def main() -> None:
+        timeouts = Timeouts(idle=None, total=100)
+        async with world(kind, client={"timeouts": timeouts}) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            began = now()
+            async with await ours.asked("/say 一\n/wait 1000") as stream:
+                with pytest.raises(TotalTimeout) as caught:
+                    async for _ in stream:
+                        pass
+                assert now() - began == pytest.approx(100, abs=1)
+            assert caught.value.text == "".join("一")
+            assert ours.run.status == "cancelled"
+            await ours.check_left()
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+@pytest.mark.parametrize("on_exit", ["cancel", "leave"])
+def test_whoever_leaves_a_recovery_leaves_no_run_behind(kind: Kind, on_exit: str) -> None:
+    """Leaving the block while the run is read back cancels it, unless it is to be left."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            async with await ours.asked("/say 一\n/wait 5", on_exit=on_exit) as stream:
+                async for event in stream:
+                    if isinstance(event, StreamRecovered):
+                        break
+            assert ours.run.status == ("cancelled" if on_exit == "cancel" else "in_progress")
+            await asyncio.sleep(10)
+            await ours.check_left()
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_leaving_a_recovery_takes_no_longer_than_it_may(kind: Kind) -> None:
+    """A cancellation that is not answered is given up after `Timeouts.cancel`."""
+
+    async def main() -> None:
+        async with world(kind, client={"timeouts": Timeouts(cancel=5)}) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            request = ours.harness.request
+
+            async def stuck(method: str, url: Any, **given: Any) -> Any:
+                if url.path.endswith("/cancel"):
+                    await asyncio.sleep(1000)
+                return await request(method, url, **given)
+
+            ours.harness.request = stuck  # type: ignore[method-assign]
+            async with await ours.asked("/say 一\n/wait 300") as stream:
+                async for event in stream:
+                    if isinstance(event, StreamRecovered):
+                        break
+                began = now()
+            assert now() - began == pytest.approx(5)
+            assert ours.run.status == "in_progress"
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_a_cancelled_look_loses_nothing(kind: Kind) -> None:
+    """An iteration that is cancelled while the run is read back can be gone on with."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            ours.breaks = {0: Break(after=1200)}
+            events = list[Event]()
+            async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
+                while True:
+                    try:
+                        async with asyncio.timeout(0.07):
+                            events.append(await anext(stream))
+                    except TimeoutError:
+                        continue
+                    except StopAsyncIteration:
+                        break
+                result = await stream.result()
+            assert result.text == "".join(texts(events)) == "一二"
+            assert len([e for e in events if isinstance(e, StreamRecovered)]) == 1
+
+    virtual_time.run(main())
+
+
+# --- another process, another way to begin ---
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_after_a_crash_a_run_is_attached_to(kind: Kind) -> None:
+    """Whoever attaches gets all text once, and makes only the calls that were not made before."""
+    async with world(kind) as ours:
+        made = Made()
+        crashing = await ours.asked(TOOLS.question, deps=made, on_exit="leave")
+        async with crashing as stream:
+            async for event in stream:
+                if isinstance(event, RunEvent) and event.status == "in_progress" and made:
+                    break  # the first round was answered
+        assert made.total() == 2
+        async with ours.client.threads.runs.attach(
+            ours.thread_id, ours.run.id, tools=tools, deps=made
+        ) as stream:
+            heard = Heard(
+                events=[event async for event in stream], result=await stream.result(), made=made
+            )
+        assert set(made.values()) == {1}
+        assert made.total() == 3
+        assert heard.result.text == "".join(texts(heard.events)) == TOOLS.text
+        assert ours.count("SubmitOutputs") == 2
+        await ours.check_left()
+
+
+@PROMPTLY
+async def test_a_thread_and_run_that_nobody_told_of_cannot_be_found() -> None:
+    """A `create_and_stream` that breaks before its first event is `OutcomeUnknown`."""
+    for kind in PROVIDERS:
+        async with world(kind) as ours:
+            ours.breaks = {0: Break(after=10)}
+            with pytest.raises(OutcomeUnknown, match="create the thread first"):
+                await created_and_heard(ours, PLAIN.question)
+            assert ours.count("CreateThreadAndRun") == 1
+
+
+async def created_and_heard(ours: World, question: str) -> Heard:
+    """A run on a thread that it creates."""
+    made = Made()
+    stream = ours.client.threads.create_and_stream(
+        assistant_id=await assistant_of(ours.client),
+        thread={"messages": [{"role": "user", "content": question}]},
+        tools=tools,
+        deps=made,
+    )
+    return await heard_of(stream, made)
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_a_thread_that_was_told_of_is_enough_to_find_the_run(kind: Kind) -> None:
+    """A `create_and_stream` that breaks after its first event is read back, and begun once."""
+    async with world(kind) as ours:
+        await created_and_heard(ours, TOOLS.question)
+        first, *_ = next(one.sizes for one in ours.harness.exchanges if one.stream)
+        for after in (first, first + 10, first + 2000):
+            ours._streams, ours.breaks = 0, {0: Break(after=after)}
+            ours.harness.exchanges.clear()
+            heard = await created_and_heard(ours, TOOLS.question)
+            thread_id = heard.result.thread_id
+            assert thread_id is not None
+            check(heard, ours.harness, thread_id, TOOLS)
+            assert len(heard.recovered) == 1
+            assert ours.count("CreateThreadAndRun") == 1
+            assert ours.count("CreateRun") == 0
+            threads = [event for event in heard.events if isinstance(event, ThreadEvent)]
+            assert len(threads) == (kind is DashScope)

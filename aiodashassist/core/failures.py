@@ -17,7 +17,7 @@ from aiodashassist.errors import (
     ServerError,
 )
 
-__all__ = ("class_of", "seconds", "shown", "unreadable")
+__all__ = ("class_of", "dated", "seconds", "shown", "unreadable")
 
 BY_STATUS: dict[int, type[APIError]] = {
     401: AuthenticationError,
@@ -48,8 +48,13 @@ def seconds(response: Response) -> float | None:
     until = _epoch(value)
     if until is None:
         return None
-    now = _epoch(response.headers.get("date", "")) or response.at
+    now = dated(response) or response.at
     return max(0.0, until - now)
+
+
+def dated(response: Response) -> float:
+    """When an answer was given by its own clock, in epoch seconds; 0 where it does not tell."""
+    return _epoch(response.headers.get("date", "")) or 0.0
 
 
 def _epoch(date: str) -> float | None:

@@ -19,7 +19,8 @@ class Timeouts(Struct, frozen=True, kw_only=True):
         idle: between two events of a stream. Comments and pings do not count as events, and the
             time that the caller spends on an event does not count as silence.
         tool: one tool call, unless the tool was registered with a timeout of its own.
-        cancel: winding up when a stream is left early: the remote run is cancelled within it.
+        cancel: winding up when a stream is left early: the remote run is cancelled within it, if
+            the limits of requests let that happen in time.
         total: a whole call; of a stream, the whole run with its tools.
     """
 
@@ -69,7 +70,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_event_bytes: one event of a stream.
         max_arguments_bytes: the arguments of one tool call.
         max_concurrent_requests: requests under way at a time, each until its answer is whole, a
-            stream's until it begins; None is no limit. Who waits longest is next.
+            stream's until it begins; None is no limit. Who waits longest is next. An upload has
+            its turn as long as it takes: its iterator must not wait for another one.
         requests_per_minute: requests that begin in any 60 seconds; None is no limit.
     """
 

@@ -63,10 +63,13 @@ def _keep_from_sight(tool: "PluginTool | RagTool") -> None:
     """Authentication given as the wire's own object becomes one whose token is in no repr."""
     given: Any = tool.auth
     if given is not None and not isinstance(given, UserAuth):
+        said = ""
         try:
             force_setattr(tool, "auth", convert(given, UserAuth))
         except ValidationError as error:
-            raise InvalidArgument(f"auth: {error}") from error
+            said = str(error)
+        if said:  # outside the handler: the frames beneath hold the token
+            raise InvalidArgument(f"auth: {said}")
 
 
 class PluginTool(Struct, frozen=True, omit_defaults=True):

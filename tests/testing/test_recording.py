@@ -13,6 +13,7 @@ import pytest
 from aiodashassist import (
     AssistError,
     AuthenticationError,
+    BadRequest,
     ConnectError,
     DashScope,
     LocalProtocolError,
@@ -134,6 +135,34 @@ async def test_outputs_of_another_run_are_not_waited_for(server: LocalServer) ->
             assert body is not None
             run_id = json.loads(body.data)["run_id"]
             assert run_id.encode() in exchange.answer.body.data
+
+
+async def test_an_end_is_marked_that_follows_a_cancellation() -> None:
+    """Where nothing but the end of a stream came after its run was cancelled, the end waits."""
+    cancelled = asyncio.Event()
+
+    async def answer(request: Received, writer: Writer) -> None:
+        if "/cancel" in request.line:
+            cancelled.set()
+            writer.write(whole(b'{"id":"run_1","status":"cancelling","request_id":"r"}'))
+            return
+        run = b'{"id":"run_1","thread_id":"t","status":"queued","request_id":"r"}'
+        writer.write(STREAM + chunk(b"event:thread.run.created\ndata:" + run + b"\n\n"))
+        await writer.drain()
+        await cancelled.wait()
+        writer.write(END)
+
+    async with reaching(answer) as client:
+        with record(client) as cassette:
+            stream = client.threads.runs.stream("t", assistant_id="a", on_exit="leave")
+            async with stream:
+                await anext(stream)
+                await stream.cancel()
+                with pytest.raises(AssistError):
+                    await stream.result()
+
+    assert len(answer_of(cassette).pieces()) == 1
+    assert answer_of(cassette).waits == {1: 1}
 
 
 async def test_a_cassette_is_saved_at_the_end(client: DashScope, tmp_path: Path) -> None:
@@ -409,6 +438,30 @@ async def test_a_key_that_the_service_quotes_is_not_on_the_cassette() -> None:
     assert found.headers["X-Said"] == "*" * len(KEY)
     assert "Set-Cookie" not in found.headers
     assert cassette.exchanges[0].request.query == {"k": "*" * len(KEY)}
+
+
+@pytest.mark.parametrize("echoed", [False, True])
+async def test_a_users_token_that_is_quoted_elsewhere_is_not_on_the_cassette(echoed: bool) -> None:
+    """A token that was sent, or came with an object, is blotted out where an error quotes it."""
+    token = "token-of-a-user-1"
+    tool = {"type": "my_plugin", "auth": {"type": "user_http", "user_token": token}}
+    said = json.dumps({"code": "InvalidParameter", "message": f"bad: {token}", "request_id": "r"})
+    listed = json.dumps({"data": [{"id": "asst_1", "tools": [tool]}], "request_id": "r"})
+
+    async def answer(request: Received, writer: Writer) -> None:
+        if request.line.startswith("GET"):
+            writer.write(whole(listed.encode()))
+        else:
+            writer.write(whole(said.encode(), "400 Bad Request"))
+
+    async with reaching(answer) as client:
+        with record(client) as cassette:
+            with pytest.raises(BadRequest):
+                await client.assistants.create(model="m", tools=[] if echoed else [tool])
+            if echoed:
+                await client.assistants.list()
+
+    assert json.loads(answer_of(cassette).body.data)["message"] == "bad: " + "*" * len(token)
 
 
 async def test_recording_changes_nothing(server: LocalServer) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from aiodashassist.core.decoding import MARK
 from aiodashassist.server import LocalServer
 from aiodashassist.server.mishaps import Cut, Lose, Refuse
 from aiodashassist.testing import Cassette, CassetteError, NotRecorded, record, replay
+from aiodashassist.testing.answers import Answer
 from aiodashassist.testing.cassette import Answered, Asked, Body, Exchange, Failed
+from aiodashassist.testing.replaying import _Played
 from tests import virtual_time
 from tests.raw_server import RawServer, answering
 from tests.testing.conversations import KINDS, TOOLS, Client, talk
@@ -470,6 +473,28 @@ def test_timings_are_kept_where_they_are_asked_for(timings: bool, seconds: float
         return asyncio.get_running_loop().time()
 
     assert virtual_time.run(main()) == pytest.approx(seconds, abs=0.1)
+
+
+async def test_one_piece_comes_at_a_time() -> None:
+    """However often it is looked whether more may come, a read gives one piece."""
+    answer = Answered(status=200, body=Body.of(b"onetwo"), chunks=(3, 3))
+    played = _Played(answer, deque(answer.pieces()), set(), None)
+    played.look()
+    played.look()
+
+    assert [await played.readany() for _ in range(3)] == [b"one", b"two", b""]
+
+
+async def test_no_timer_is_left_behind() -> None:
+    """An answer that is closed while a piece is still to come waits for it no more."""
+    answer = Answered(status=200, body=Body.of(b"one"), times=(60,), ended=60)
+    played = _Played(answer, deque(answer.pieces()), set(), asyncio.get_running_loop().time())
+    played.look()
+    timer = played._timer
+    Answer(200, {}, played).close()
+
+    assert timer is not None
+    assert timer.cancelled()
 
 
 @pytest.mark.parametrize(("limit", "late"), [(2.5, True), (7, False)])
