@@ -307,7 +307,7 @@ class Session:
         error = self.provider.error(operation, response)
         if error is None:
             return
-        shown = without(response, self._secrets())
+        shown = without(response, self._secrets(_headers(operation)))
         if shown is not response:
             error = self.provider.error(operation, shown) or error
         if self.provider.unsupported(operation, error):
@@ -320,7 +320,8 @@ class Session:
         """The result; an error, which shows how the answer begins, is of one without a key."""
         with suppress(DecodeError):
             return self.provider.decode(operation, response)
-        return self.provider.decode(operation, without(response, self._secrets()))
+        shown = without(response, self._secrets(_headers(operation)))
+        return self.provider.decode(operation, shown)
 
     def scrub(self, error: AssistError, headers: Mapping[str, str] = NO_HEADERS) -> None:
         """Take the key out of an error, should the service have quoted it.
@@ -369,3 +370,9 @@ async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGene
         yield begun
     async for piece in pieces:
         yield piece
+
+
+def _headers(operation: Operation[Any]) -> Mapping[str, str]:
+    """The caller's own headers of an operation; they may hold another key."""
+    given = getattr(operation, "params", operation.extras).get("extra_headers")
+    return given if isinstance(given, Mapping) else NO_HEADERS

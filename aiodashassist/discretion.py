@@ -42,10 +42,12 @@ def without(response: Response, secrets: Iterable[str]) -> Response:
     """An answer that may be shown: errors quote its beginning, and could cut a key in two."""
     body, headers = response.body, response.headers
     for secret in secrets:
-        if secret.encode(errors="replace") in body:
-            body = body.replace(secret.encode(errors="replace"), BLOT.encode())
-        if any(secret in value for value in headers.values()):
-            headers = {name: value.replace(secret, BLOT) for name, value in headers.items()}
+        in_body = re.compile(re.escape(secret.encode(errors="replace")), re.IGNORECASE)
+        in_text = re.compile(re.escape(secret), re.IGNORECASE)
+        if in_body.search(body):
+            body = in_body.sub(BLOT.encode(), body)
+        if any(in_text.search(value) for value in headers.values()):
+            headers = {name: in_text.sub(BLOT, value) for name, value in headers.items()}
     if body is response.body and headers is response.headers:
         return response
     return replace(response, body=body, headers=headers)

@@ -12,7 +12,7 @@ from aiodashassist.core import checks
 from aiodashassist.core import operations as ops
 from aiodashassist.core.models import Assistant
 from aiodashassist.core.params import AssistantParams, Extras
-from aiodashassist.core.plain import cause, plain
+from aiodashassist.core.plain import plain
 from aiodashassist.errors import AssistError, InvalidArgument, NotFound, OutcomeUnknown
 from aiodashassist.pages import Paginator
 
@@ -131,10 +131,11 @@ async def _drop(session: Session, made: Assistant, extras: Extras) -> None:
 def _hash(params: AssistantParams) -> str:
     """What the configuration is, in 64 characters; order and None do not count."""
     given = {k: v for k, v in params.items() if v is not None and k not in UNCOUNTED}
+    text, said = b"", ""
     try:
         text = msgspec.json.encode(given, order="sorted", enc_hook=plain)
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"the configuration cannot be written as JSON: {error}") from cause(
-            error
-        )
+        said = str(error) or type(error).__name__
+    if said:  # outside the handler: what lies beneath holds the configuration
+        raise InvalidArgument(f"the configuration cannot be written as JSON: {said}")
     return hashlib.sha256(text).hexdigest()

@@ -26,6 +26,7 @@ No error holds a key. What a run had said when it broke is `text`, an attribute 
 no `repr`, no log line and no pickle has it. Every error can be pickled.
 """
 
+import re
 from copy import deepcopy
 from typing import Any, Self, TypeVar
 
@@ -134,10 +135,13 @@ class AssistError(Exception):
         return self
 
     def forget(self, secret: str) -> None:
-        """Blot a secret out of everything but `text`, should the service have quoted it."""
+        """Blot a secret out of everything but `text`, should the service have quoted it.
+
+        In capitals or not: a key that stood for a host is told in small letters.
+        """
         for name, value in vars(self).items():
             if isinstance(value, str) and name != "text":
-                setattr(self, name, value.replace(secret, "***"))
+                setattr(self, name, re.sub(re.escape(secret), "***", value, flags=re.IGNORECASE))
         self.args = (self.message,)
 
 

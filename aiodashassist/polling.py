@@ -89,7 +89,8 @@ class PolledRun:
         self._run_id = run_id
         self._broken = broken
         self._looked = False
-        self._status = broken.status if broken is not None else ""
+        # None is no status at all; a run may be without one.
+        self._status = (broken.status or None) if broken is not None else None
         # What a run asked for before the break has its outputs: the stream was the answer to them.
         self._answered = self._status == "requires_action"
         run = broken.run if broken is not None else None

@@ -405,7 +405,7 @@ STREAMS: dict[str, tuple[Any, type[AssistError], str]] = {
     "an error of 1 GiB": (
         answering(head("401 X", length=GIB)), ResponseTooLarge, "max_response_bytes",
     ),
-    "empty": (events(), OutcomeUnknown, "at rest"),
+    "empty": (events(), StreamInterrupted, "at rest"),
     "cut": (answering(STREAM, chunk(BEGUN), close=True), StreamInterrupted, "broke"),
     "reset": (reset, OutcomeUnknown, UNCLEAR),
     "chunk of no size": (answering(STREAM, chunk(BEGUN), b"zz\r\n"), TransportError, "broke"),
@@ -423,11 +423,11 @@ STREAMS: dict[str, tuple[Any, type[AssistError], str]] = {
     ),
     "null": (events(event("thread.run.created", b"null")), DecodeError, "an object"),
     "gzip that is none": (
-        answering(encoded(b"nonsense", "gzip", "text/event-stream")), OutcomeUnknown, "gzip",
+        answering(encoded(b"nonsense", "gzip", "text/event-stream")), StreamInterrupted, "gzip",
     ),
     "gzip cut": (
         answering(encoded(gzip.compress(BEGUN + OVER)[:20], "gzip", "text/event-stream")),
-        OutcomeUnknown,
+        StreamInterrupted,
         "at rest",
     ),
 }  # fmt: skip
@@ -437,7 +437,7 @@ STREAMS: dict[str, tuple[Any, type[AssistError], str]] = {
 async def test_a_stream_that_is_none_is_an_error_of_ours(name: str) -> None:
     """Another type, a broken body, events that cannot be read: told, and the client goes on.
 
-    Where nothing tells of the run, nothing tells whether it was begun.
+    Where no stream has begun, nothing tells whether the run has.
     """
     answer, kind, words = STREAMS[name]
     error = await outcome(answer, streamed)

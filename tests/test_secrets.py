@@ -143,9 +143,9 @@ class Sweep(logging.Handler):
         for one in chain(error)[1:]:
             self._look(name, variables(one), words=KEYS)
 
-    def text(self, name: str, text: str) -> None:
-        """Sweep a text that may show what was said, and no key."""
-        self._look(name, [("text", text)], words=KEYS)
+    def file(self, name: str, path: Path) -> None:
+        """Sweep a file that may show what was said, and no key."""
+        self._look(name, [("file", path.read_text())], words=KEYS)
 
     def warned(self, caught: list[warnings.WarningMessage]) -> None:
         """Sweep warnings."""
@@ -194,7 +194,7 @@ def filled(template: bytes, request: Received) -> bytes:
     given = request.headers.get("authorization", "")
     keys = [key.encode() for key in (KEY, OWN) if key.lower() in given]
     quoted = b" ".join([*keys, *TOKENS.findall(request.body)])
-    escaped = quoted.replace(b"/", b"%2F") + quoted.replace(b"/", b"\\/")
+    escaped = b" ".join(quoted.replace(b"/", slash) for slash in (b"%2F", b"%2f", b"\\/"))
     filled_in = template.replace(QUOTED, quoted).replace(ESCAPED, escaped)
     return filled_in.replace(SPOKEN, SAID.encode())
 
@@ -769,7 +769,7 @@ async def sweep_local_server(sweep: Sweep, kind: Kind, cassette: Path) -> None:
                 server.faults.add(fault)
                 await swept(sweep, f"{kind.__name__}: {name}", ask(client, made.id))
                 server.faults.clear()
-    sweep.text("cassette", cassette.read_text())
+    sweep.file("cassette", cassette)
     async with replay(Cassette.load(cassette), kind, retry=retry) as player:
         await swept(sweep, "never asked", player.threads.messages.create("t", SAID))
         for name, ask in {"once": CREATE, "twice": CREATE}.items():

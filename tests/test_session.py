@@ -279,7 +279,6 @@ async def test_a_refused_connection_is_a_connect_error() -> None:
         aiohttp.ConnectionTimeoutError("connect"),
         aiohttp.ServerDisconnectedError(),
         aiohttp.ClientPayloadError("cut"),
-        aiohttp.InvalidURL("x"),
         ConnectionResetError("reset"),
         ssl.SSLError("tls"),
         ValueError("a header with a line break"),
@@ -294,6 +293,18 @@ async def test_no_foreign_exception_escapes(foreign: Exception) -> None:
                 await client.threads.retrieve("t")
 
     assert caught.value.__cause__ is foreign
+
+
+async def test_what_quotes_a_url_is_not_kept() -> None:
+    """There may be a key in it."""
+    foreign = aiohttp.InvalidURL("http://u:hush@x")
+    with aioresponses() as mocked:
+        mocked.get("https://dashscope.aliyuncs.com/api/v1/threads/t", exception=foreign)
+        async with DashScope(KEY, retry=ONCE) as client:
+            with pytest.raises(ConnectError, match="base_url is not a URL") as caught:
+                await client.threads.retrieve("t")
+
+    assert below(caught.value) == []
 
 
 async def test_the_key_is_in_no_error_even_if_the_service_echoes_it() -> None:

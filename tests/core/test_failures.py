@@ -1,10 +1,12 @@
 """Error answers: their class by status, the wait asked for, and what is shown of a body."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist.core.failures import class_of, seconds, shown, unreadable
+from aiodashassist.core.failures import class_of, dated, seconds, shown, unreadable
 from aiodashassist.core.provider import Response
 from aiodashassist.errors import (
     APIError,
@@ -44,6 +46,17 @@ def test_a_status_alone_has_its_class(status: int, kind: type[APIError]) -> None
     assert class_of(status) is kind
 
 
+DATE = "Wed, 21 Oct 2015 07:28:00 GMT"
+AT = 1445412480.0  # the same
+
+
+def waiting(retry_after: str | None, at: float = 0.0, **headers: str) -> float | None:
+    """The wait that an answer asks for."""
+    if retry_after is not None:
+        headers["retry-after"] = retry_after
+    return seconds(Response(status=429, headers=headers, at=at))
+
+
 @pytest.mark.parametrize(
     ("header", "wait"),
     [
@@ -51,22 +64,80 @@ def test_a_status_alone_has_its_class(status: int, kind: type[APIError]) -> None
         ("5", 5.0),
         ("0120", 120.0),
         ("9" * 9, 999_999_999.0),
-        ("9" * 10, None),
-        ("9" * 400, None),
+        (" 5\t", 5.0),
+        ("9" * 10, math.inf),
+        ("9" * 4000, math.inf),
         ("-1", None),
+        ("-99999999999", None),
+        ("+5", None),
         ("1.5", None),
-        (" 5", None),
+        ("1e3", None),
+        ("5, 6", None),
         ("", None),
+        ("  ", None),
         ("٣", None),
         ("²", None),
         ("soon", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ("2015-10-21T07:28:00Z", None),
+        ("Wed, 31 Feb 2015 07:28:00 GMT", None),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2015 07:28:00 +9999", None),
         (None, None),
     ],
 )
 def test_the_wait_asked_for_is_in_seconds(header: str | None, wait: float | None) -> None:
-    """Whole seconds are read; a date, a number beyond all waiting or anything else is no wait."""
-    assert seconds(header) == wait
+    """Whole seconds are read, too many of them as for ever; what is neither is no wait."""
+    assert waiting(header, at=AT) == wait
+
+
+@pytest.mark.parametrize(
+    ("until", "wait"),
+    [
+        ("Wed, 21 Oct 2015 07:28:30 GMT", 30.0),
+        ("Wednesday, 21-Oct-15 07:28:30 GMT", 30.0),
+        ("Wed Oct 21 07:28:30 2015", 30.0),
+        ("Wed, 21 Oct 2015 09:28:30 +0200", 30.0),
+        ("Thu, 22 Oct 2015 07:28:00 GMT", 86_400.0),
+        (DATE, 0.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 GMT", 0.0),
+    ],
+)
+def test_a_date_to_wait_for_is_measured_by_the_clock_of_the_answer(until: str, wait: float) -> None:
+    """In each of the three forms of HTTP; one that is past is no wait; our clock does not count."""
+    assert waiting(until, at=AT + 5_000, date=DATE) == wait
+
+
+@pytest.mark.parametrize("date", ["", "today", "0", "Wed, 21 Oct 99999 07:28:00 GMT"])
+def test_an_answer_that_tells_no_time_is_measured_by_our_clock(date: str) -> None:
+    """Then the time when it came counts."""
+    until = "Wed, 21 Oct 2015 07:28:30 GMT"
+
+    assert waiting(until, at=AT + 10, date=date) == 20.0
+    assert waiting(until, at=AT + 10) == 20.0
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_no_header_is_too_odd_to_be_read(retry_after: str, date: str) -> None:
+    """Whatever a service sends, the wait is none, or a number that is not negative."""
+    wait = waiting(retry_after, date=date)
+
+    assert wait is None or wait >= 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "at"),
+    [
+        ({"date": DATE}, AT),
+        ({"date": "Wed, 21 Oct 2015 09:28:00 +0200"}, AT),
+        ({"date": "today"}, 0.0),
+        ({"date": ""}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_an_answer_is_dated_by_its_own_clock(headers: dict[str, str], at: float) -> None:
+    """Ours is no substitute: where it tells no time, there is none."""
+    assert dated(Response(status=200, headers=headers, at=5.0)) == at
 
 
 @pytest.mark.parametrize(
@@ -106,6 +177,14 @@ def test_an_answer_that_cannot_be_read_says_whose_it_is(
     error = unreadable(answer, DecodeError("not JSON"))
 
     assert (type(error), error.message) == (DecodeError, words)
+
+
+@pytest.mark.parametrize("body", [b'{"text":"private', b' [1, "private', b'"private'])
+def test_json_that_broke_off_shows_nothing_of_itself(body: bytes) -> None:
+    """It is somebody's message: only its length is told."""
+    error = unreadable(Response(status=200, body=body), DecodeError("not JSON"))
+
+    assert error.message == f"status 200, no type: not JSON; it has {len(body)} bytes"
 
 
 @given(st.binary(max_size=1000))
