@@ -12,7 +12,8 @@ sending.py    what is sent again, and what is looked up; polling.py reads a run 
 pages.py      lists; uploads.py, downloads.py: files on their way
 core/         values and pure machines: models, events, operations, SSE, the run machine
 providers/    one folder for each wire, pure
-server/       the local server
+server/       the local server, and its faults
+testing/      for users' tests: pytest fixtures, record and replay
 errors.py     every exception
 face.py       the public names
 """

@@ -50,9 +50,7 @@ def marked(operation: A, mark: str) -> A:
 def mark_of(operation: Operation[Any]) -> str | None:
     """The mark of an operation."""
     params: Mapping[str, Any] = getattr(operation, "params", {})
-    metadata = params.get("metadata")
-    mark = metadata.get(MARK) if isinstance(metadata, Mapping) else None
-    return mark if isinstance(mark, str) else None
+    return _mark(params)
 
 
 def marks_in(body: bytes) -> tuple[str | None, ...]:
@@ -66,5 +64,7 @@ def marks_in(body: bytes) -> tuple[str | None, ...]:
 
 
 def _mark(item: object) -> str | None:
+    """The mark in the metadata of an object."""
     metadata = item.get("metadata") if isinstance(item, Mapping) else None
-    return metadata.get(MARK) if isinstance(metadata, Mapping) else None
+    mark = metadata.get(MARK) if isinstance(metadata, Mapping) else None
+    return mark if isinstance(mark, str) else None

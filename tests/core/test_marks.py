@@ -40,12 +40,12 @@ def metadata_of(operation: Operation[Any]) -> Any:
 def test_a_mark_is_added_to_the_metadata(name: str) -> None:
     """The caller's pairs stay, the caller's own objects are not changed."""
     own = {"a": "1"}
-    before = asked(name, metadata=own, name="x")
+    before = asked(name, metadata=own, model="x")
     after = marked(before, "m1")
 
     assert type(after) in MARKED
     assert metadata_of(after) == {"a": "1", MARK: "m1"}
-    assert getattr(after, "params", {})["name"] == "x"
+    assert getattr(after, "params", {})["model"] == "x"
     assert own == {"a": "1"}
     assert metadata_of(before) is own
     assert (mark_of(before), mark_of(after)) == (None, "m1")
