@@ -50,7 +50,7 @@ R = TypeVar("R")
 A = TypeVar("A", bound=Operation[Any])
 
 LONGEST_ERROR = 1 << 16  # bytes; an answer to a download that is longer is the file
-MOST_TOKENS = 100  # of plugins' users that are kept out of errors
+MOST_TOKENS = 1000  # of plugins' users that are kept out of errors
 NO_HEADERS: Mapping[str, str] = {}
 RUNS = (CreateRun, CreateThreadAndRun)
 
@@ -219,16 +219,16 @@ class Session:
     ) -> R:
         """One attempt at bytes; there is no other when some of them have been taken."""
         arrived = False
+        request = self._request(operation)
         try:
-            request = self._request(operation)
-            async with self.turns.turn():
-                with self._asking(operation, request, attempt) as told:
+            with self._asking(operation, request, attempt) as told:
+                async with self.turns.turn():  # whoever takes the bytes may ask for more
                     answer = await self._wire.send(request, told, self.config.timeouts.read)
-                    with closing(answer):
-                        async with aclosing(answer.pieces()) as pieces:
-                            arrival = await self._arrival(operation, answer, pieces)
-                            arrived = True
-                            return await take(arrival)
+                with closing(answer):
+                    async with aclosing(answer.pieces()) as pieces:
+                        arrival = await self._arrival(operation, answer, pieces)
+                        arrived = True
+                        return await take(arrival)
         except AssistError as error:
             if not arrived:
                 raise
@@ -337,7 +337,9 @@ class Session:
 
     def _learn(self, request: Request) -> None:
         """Take note of the tokens that a request carries: a service may quote them later."""
-        self._tokens.update(dict.fromkeys(tokens_in(request.body)))
+        for token in tokens_in(request.body):
+            self._tokens.pop(token, None)
+            self._tokens[token] = None
         while len(self._tokens) > MOST_TOKENS:
             del self._tokens[next(iter(self._tokens))]
 

@@ -200,6 +200,7 @@ class Client:
             await self._session.duties.finish(self._session.config.timeouts.cancel)
         finally:
             self._session.turns.close()
+            self._session.experience.close()
             self._threads.close()
             await self._pool.close()
 

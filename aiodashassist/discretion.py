@@ -9,9 +9,12 @@ from msgspec.structs import replace
 
 from aiodashassist.core.provider import Response
 
-__all__ = ("bare", "secrets_in", "tokens_in", "without")
+__all__ = ("NAMED_SECRET", "bare", "secrets_in", "tokens_in", "without")
 
-KEYED = "authorization"
+NAMED_SECRET = re.compile(
+    "auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
+)
+"""What headers and fields are named like that hold a secret."""
 SHORTEST = 8  # characters; a shorter key is the local server's, and may be any word of a message
 BLOT = "***"
 TOKEN = re.compile(rb'"user_token"\s*:\s*"((?:[^"\\]|\\.)*)"')
@@ -24,7 +27,7 @@ def secrets_in(
     own = [
         value.rpartition(" ")[2]
         for name, value in headers
-        if isinstance(value, str) and str(name).lower() == KEYED
+        if isinstance(value, str) and NAMED_SECRET.search(str(name))
     ]
     keys = [one for one in (key, *own, *tokens) if len(one) >= SHORTEST]
     spelled = [(one, one.replace("/", "\\/"), quote(one, safe="")) for one in keys]

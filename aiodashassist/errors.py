@@ -23,7 +23,8 @@ PauseRun                    a signal and no error: raised by a tool or an approv
                             to the caller
 
 No error holds a key. What a run had said when it broke is `text`, an attribute to read: no `str`,
-no `repr`, no log line and no pickle has it. Every error can be pickled.
+no `repr`, no log line and no pickle has it. Every error can be pickled. The message of an APIError
+is the service's own, and may quote what was sent; keys and tokens are blotted out of it.
 """
 
 import re
@@ -290,7 +291,13 @@ class LocalProtocolError(ProtocolError):
 
 
 class DecodeError(ProtocolError):
-    """The service's answer cannot be read."""
+    """The service's answer cannot be read.
+
+    Attributes:
+        garbled: whether it is no JSON at all: a page of a gateway, or the half of an answer.
+    """
+
+    garbled = False
 
 
 class RunError(AssistError):

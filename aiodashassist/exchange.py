@@ -52,7 +52,6 @@ class Exchange:
         self._operation: Operation[Run] | None = None  # that has begun the run
         self._feed: Feed | None = None  # the newest
         self._hung_up = False
-        self._breaks = 0  # of streams that had not told of their run
 
     async def begin(self, opening: Opening) -> Feed | Lost:
         """Ask for the run, and open its stream."""
@@ -66,7 +65,7 @@ class Exchange:
         return await self._open(operation)
 
     async def again(self, error: AssistError, thread_id: str | None) -> Feed | Lost:
-        """After a stream that broke before it told of its run: that run, or the stream anew.
+        """After a stream that broke before it told of its run: that run, as it is looked up.
 
         Args:
             error: how it broke.
@@ -77,8 +76,7 @@ class Exchange:
                 other reason.
         """
         operation = self._operation
-        self._breaks += 1
-        if operation is None or self._breaks >= self._session.config.retry.attempts:
+        if operation is None or not self._session.config.retry.reconcile:
             raise error
         if isinstance(operation, CreateThreadAndRun) and thread_id is not None:
             operation = CreateRun(thread_id=thread_id, params=operation.params, stream=True)

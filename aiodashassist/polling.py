@@ -172,7 +172,7 @@ class PolledRun:
                 raise
             failure = error
         logger.debug("run %s cannot be read back: %r", self._run_id, failure)
-        self._broken.error.__cause__ = self._broken.error.__cause__ or failure
+        self._broken.error.__cause__ = failure  # how it broke, its words tell
         raise self._broken.error
 
     async def _look(self) -> None:
@@ -256,9 +256,10 @@ class PolledRun:
         found: list[Message] = []
         async for message in Paginator(self._thread, {"order": "desc", "page_size": self._size}):
             if message.run_id == run.id or message.id in written:
-                found.insert(0, message)
+                found.append(message)
             elif message.created_at and message.created_at < (run.created_at or 0):
                 break
+        found.reverse()
         final = run.final_answer.message if run.final_answer is not None else FinalMessage()
         last = Message(id=final.message_id, role="assistant", content=final.content, run_id=run.id)
         if last.id and not any(one.id == last.id or one.text == last.text for one in found):

@@ -42,6 +42,7 @@ from aiodashassist.errors import (
     FirstEventTimeout,
     NotFound,
     OutcomeUnknown,
+    ProtocolError,
 )
 
 __all__ = ("Experience", "Once", "Sending", "Unrepeatable")
@@ -55,6 +56,7 @@ Once: TypeAlias = Callable[[int], Awaitable[R]]
 Ask: TypeAlias = Callable[[Operation[Any]], Awaitable[Seen]]
 """Asks for something that changes nothing, as often as it takes."""
 
+HEARD = (APIError, ProtocolError)  # there was an answer, of whatever kind
 DELETIONS = (ops.DeleteAssistant, ops.DeleteFile, ops.DeleteThread, ops.DetachFile)
 MAKING = (ops.CreateMessage, ops.CreateRun, ops.CreateThreadAndRun)
 
@@ -84,6 +86,28 @@ class Experience:
         self.budget = Budget(budget)
         self.known = Known()
         self.unkept: set[type[Operation[Any]]] = set()
+        self._pauses: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    async def pause(self, seconds: float) -> None:
+        """Let so many seconds pass, or less if the client is closed meanwhile."""
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(seconds, _end, over)
+        self._pauses.add(over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+            self._pauses.discard(over)
+
+    def close(self) -> None:
+        """End all pauses: whoever goes on is told that the client is closed."""
+        self._closed = True
+        for over in self._pauses:
+            _end(over)
 
 
 class Sending:
@@ -110,13 +134,14 @@ class Sending:
         self._experience = experience
         self._ask = ask
         self._page_size = page_size
-        self._began = asyncio.get_running_loop().time()
+        self._began = _now()
         self._attempts = Attempts(retry, experience.budget, self._began)
         self._past = Past(experience.known, experience.known.moment)
         self._is_repeatable = follow(operation, Failure.LOST) is Follow.AGAIN
         self._doubt = False  # an attempt before may have been received after all
         self._lost: AssistError | None = None  # how an attempt got no answer at all
         self._dated = True  # whether it is known when the first attempt was sent
+        self._begun = False  # its answer had: it was received, whatever is found of it
 
     async def through(self, once: Once[R], lost: AssistError | None = None) -> R | Any:
         """What an attempt gives; what came of a lost one, as it is found.
@@ -131,6 +156,7 @@ class Sending:
         """
         if lost is not None:
             self._past, self._dated = Past(self._experience.known, 0), False
+            self._begun = True
         while True:
             error = lost
             if error is None:
@@ -163,22 +189,23 @@ class Sending:
         if follows is Follow.STOP:
             return await self._settled(error)
         if follows is Follow.LOOK:
+            if isinstance(error, HEARD) and not self._retry.reconcile:
+                raise error
             finding = await self._look()
             if isinstance(finding, Found):
                 return finding
-            if isinstance(finding, Unclear) or failure is Failure.SILENT:
+            if isinstance(finding, Unclear) or failure is Failure.SILENT or self._begun:
                 raise self._unknown(error, finding)
         if failure in (Failure.LOST, Failure.SILENT):
             self._doubt = True
-            self._lost = self._lost if isinstance(error, APIError) else error
+            self._lost = self._lost if isinstance(error, HEARD) else error
         number = self._attempts.number
-        now = asyncio.get_running_loop().time()
-        pause = self._attempts.next(error, now, random.random())  # noqa: S311 (nothing secret)
+        pause = self._attempts.next(error, _now(), random.random())  # noqa: S311 (nothing secret)
         if pause is None:
             return await self._given_up(error)
         name = type(self._operation).__name__
         logger.debug("%s: attempt %d failed: %r; again in %.2f s", name, number, error, pause)
-        await asyncio.sleep(pause)
+        await self._experience.pause(pause)
         return await self._last_look(error) if self._doubt and not self._is_repeatable else None
 
     async def _last_look(self, error: AssistError) -> Found | None:
@@ -218,10 +245,10 @@ class Sending:
             return Unclear("it is not looked for: Retry(reconcile=False)")
         finding = await self._asked()
         for further in range(1, LOOKS):
-            if not isinstance(finding, NotReceived):
+            if not isinstance(finding, NotReceived) or self._attempts.is_late(_now()):
                 break
             chance = (1 + random.random()) / 2  # noqa: S311 (nothing secret in it)
-            await asyncio.sleep(self._attempts.pause(chance, further))
+            await self._experience.pause(self._attempts.pause(chance, further))
             finding = await self._asked()
         return finding
 
@@ -247,19 +274,32 @@ class Sending:
         """What was seen, with when the first attempt was sent by the clock of the service."""
         if not seen.now or not self._dated:
             return seen
-        waited = asyncio.get_running_loop().time() - self._began
+        waited = _now() - self._began
         return replace(seen, began=seen.now - waited * 1000)
 
     def _unknown(self, error: AssistError, finding: Finding) -> AssistError:
         """The error for an outcome that nobody knows."""
-        if isinstance(error, FirstEventTimeout):
-            return error  # a clock that ran out is told as such
+        where = whereabouts(self._operation)
+        if isinstance(error, FirstEventTimeout):  # a clock that ran out is told as such
+            words = f"{error.message}; whether the run was begun is not known: {where}"
+            return FirstEventTimeout(words, request_id=error.request_id)
         name = type(self._operation).__name__
+        how = "the service failed" if isinstance(error, HEARD) else "the answer was lost"
         why = finding.why if isinstance(finding, Unclear) else "it may still be on its way"
-        words = f"{name}: the answer was lost ({error}), and {why}; {whereabouts(self._operation)}"
+        words = f"{name}: {how} ({error}), and {why}; {where}"
         unknown = OutcomeUnknown(words, request_id=error.request_id)
         unknown.__cause__ = error
         return unknown
+
+
+def _now() -> float:
+    """Seconds by the clock of the loop."""
+    return asyncio.get_running_loop().time()
+
+
+def _end(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 def _deleted(operation: Operation[Any]) -> Deleted:

@@ -46,6 +46,7 @@ READING = (*FOREIGN, RuntimeError)  # the last for a connection that aiohttp has
 UNCONNECTED = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientProxyConnectionError,
+    aiohttp.ClientHttpProxyError,  # it refused to connect
     ConnectionRefusedError,
 )
 

@@ -3,11 +3,15 @@
 Whoever has to wait stands in one line, and the line moves in its order: a request that needs no
 waiting does not overtake it. A turn is taken by whoever has it, at the moment when it begins: one
 that is cancelled while it waits, or just as it is told that it may go, has taken nothing.
+
+What is urgent does not wait: who leaves a run must be able to cancel it at once. It counts as any
+other, so that it alone can exceed the limits, and others begin later for it.
 """
 
 import asyncio
 from collections import OrderedDict, deque
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import TracebackType
 
 from aiodashassist.errors import LocalProtocolError
@@ -41,14 +45,20 @@ class Turns:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def turn(self, *, urgent: bool = False) -> AbstractAsyncContextManager[None]:
         """A turn: entered when it begins, left as soon as another may.
+
+        Args:
+            urgent: begin at once, whatever the limits; for what others must not keep waiting, such
+                as the cancelling of a run. It is counted as any other.
 
         Raises:
             LocalProtocolError: on entering, if the client was closed.
         """
+        if self._seats is None and self._begun is None:
+            return FREE
         # One turn is like another, so that the one object does for all.
-        return FREE if self._seats is None and self._begun is None else self
+        return self._urgent() if urgent else self
 
     def close(self) -> None:
         """Send away whoever waits, and whoever comes."""
@@ -61,12 +71,7 @@ class Turns:
     async def __aenter__(self) -> None:
         if not self._closed and (self._line or self._wait() != 0):
             await self._stand_in_line()
-        if self._closed:
-            raise LocalProtocolError("the client is closed")
-        self._open += 1
-        if self._begun is not None:
-            self._begun.append(asyncio.get_running_loop().time())
-        self._move_on()
+        self._begin()
 
     async def __aexit__(
         self,
@@ -74,6 +79,25 @@ class Turns:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._end()
+
+    @asynccontextmanager
+    async def _urgent(self) -> AsyncIterator[None]:
+        self._begin()
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        if self._closed:
+            raise LocalProtocolError("the client is closed")
+        self._open += 1
+        if self._begun is not None:
+            self._begun.append(asyncio.get_running_loop().time())
+        self._move_on()
+
+    def _end(self) -> None:
         self._open -= 1
         self._move_on()
 

@@ -164,10 +164,10 @@ class World:
         self.thread_id = await thread_of(self.client, question)
         return streamed(self.client, self.thread_id, self._assistant_id, **params)
 
-    async def heard(self, question: str) -> Heard:
-        """All of such a run."""
+    async def heard(self, question: str, patience: float | None = SAFETY) -> Heard:
+        """All of such a run; more patience is for virtual time."""
         made = Made()
-        async with asyncio.timeout(SAFETY):
+        async with asyncio.timeout(patience):
             return await heard_of(await self.asked(question, deps=made), made)
 
     async def sizes(self, question: str) -> list[list[int]]:
@@ -182,9 +182,14 @@ class World:
         return [one.name for one in self.harness.exchanges].count(name)
 
     @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs of the newest thread, as the server has them."""
+        return self.harness.store.all("", Run, self.thread_id)
+
+    @property
     def run(self) -> Run:
-        """The one run of the newest thread, as the server has it."""
-        (run,) = self.harness.store.all("", Run, self.thread_id)
+        """The one run of the newest thread."""
+        (run,) = self.runs
         return run
 
     async def check_left(self) -> None:
@@ -196,11 +201,12 @@ class World:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     def _fault(self, operation: Operation[Any], _index: int) -> Fault | None:
+        other = self.on(operation)
         if not getattr(operation, "stream", False):
-            return self.on(operation)
+            return other
         number = self._streams
         self._streams += 1
-        return self.breaks.get(number) or self.on(operation)
+        return self.breaks.get(number, other)
 
 
 @asynccontextmanager
@@ -258,14 +264,20 @@ def check(heard: Heard, server: Served, thread_id: str, talk: Talk) -> None:
     store = server.store
     (run,) = store.all("", Run, thread_id)
     assert run.status == heard.result.run.status == "completed"
-    _check_run(heard, run)
+    _check_run(heard, run, len(talk.rounds))
     _check_text(heard, store.all("", Message, thread_id), talk)
     _check_tools(heard, store.all("", RunStep, run.id), talk)
 
 
-def _check_run(heard: Heard, run: Run) -> None:
-    """It completes once, as the last that is said of it."""
+def _check_run(heard: Heard, run: Run, rounds: int) -> None:
+    """It completes once, as the last that is said of it, and nothing is said again."""
     moves = [event for event in heard.events if isinstance(event, RunEvent)]
+    assert [move.status for move in moves].count("requires_action") == rounds
+    for told in heard.recovered:
+        at = heard.events.index(told)
+        before = [event.status for event in heard.events[:at] if isinstance(event, RunEvent)]
+        after = [event.status for event in heard.events[at:] if isinstance(event, RunEvent)]
+        assert after[0] == "requires_action" or after[:1] != before[-1:]
     assert [move.status for move in moves].count("completed") == 1
     assert moves[-1].status == "completed"
     assert {move.run.id for move in moves} == {run.id} == {heard.result.run.id}

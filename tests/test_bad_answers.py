@@ -398,7 +398,7 @@ STREAMS: dict[str, tuple[Any, type[AssistError], str]] = {
         answering(
             head("500 X", kind="text/event-stream"), chunk(event("error", {"code": "C"})), END
         ),
-        OutcomeUnknown,
+        ServerError,
         "500 C",
     ),
     "JSON of 1 GiB": (answering(head(length=GIB)), ResponseTooLarge, "max_response_bytes"),

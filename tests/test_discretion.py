@@ -1,9 +1,12 @@
 """What errors must not show."""
 
+import json
+from typing import Any
+
 import pytest
 
-from aiodashassist.core.provider import Response
-from aiodashassist.discretion import bare, secrets_in, without
+from aiodashassist.core.provider import Request, Response
+from aiodashassist.discretion import bare, secrets_in, tokens_in, without
 
 KEY = "bce-v3/ALTAK-x/0123456789"
 
@@ -26,6 +29,45 @@ def test_a_key_of_the_users_own_is_one_too() -> None:
 def test_a_short_key_is_no_secret() -> None:
     """The local server's may be any word of a message."""
     assert secrets_in("local", [("Authorization", "Bearer short")]) == []
+
+
+def test_tokens_are_looked_for_like_keys() -> None:
+    """In every spelling, but not where they are as short as any word."""
+    assert secrets_in("local", [], ["usr/0123456", "short"]) == [
+        "usr/0123456", r"usr\/0123456", "usr%2F0123456",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", ["usr-0123", 'with "quotes" and \\', "令牌", "", "a\u2028b"])
+@pytest.mark.parametrize("spaces", [(",", ":"), (", ", ": "), (" , ", "\n:\t")])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_tokens_are_found_wherever_a_body_has_them(
+    token: str, spaces: tuple[str, str], ascii_only: bool
+) -> None:
+    """At any depth and in every writing of JSON; what only speaks of them has none."""
+    auth = {"auth": {"type": "user_http", "user_token": token}}
+    said = {"content": json.dumps(auth), "user_token_name": "none", "note": "user_token"}
+    body = {"tools": [auth, {"deep": [auth]}], **said}
+    written = json.dumps(body, separators=spaces, ensure_ascii=ascii_only).encode()
+
+    assert tokens_in(written) == [token, token]
+    assert tokens_in(json.dumps(said).encode()) == []
+
+
+@pytest.mark.parametrize("body", [None, b"", b"{}", b'"user_token"', b'{"user_token":5}'])
+def test_a_body_without_tokens_has_none(body: bytes | None) -> None:
+    """A name alone is none, and no number is one."""
+    assert tokens_in(body) == []
+
+
+@pytest.mark.parametrize("spelled", [KEY.upper(), KEY.lower(), KEY.replace("/", "%2f")])
+def test_a_key_is_found_in_whatever_case(spelled: str) -> None:
+    """A host is told in small letters, and some write percents so."""
+    response = Response(status=400, headers={"location": f"x{spelled}"}, body=spelled.encode())
+
+    shown = without(response, secrets_in(KEY, []))
+
+    assert (shown.headers, shown.body) == ({"location": "x***"}, b"***")
 
 
 def test_an_answer_without_a_key_is_the_same() -> None:
@@ -54,6 +96,16 @@ def test_the_repr_of_an_answer_has_no_body() -> None:
     )
 
 
+def test_the_repr_of_a_request_has_neither_headers_nor_body() -> None:
+    """The caller's own headers may have a key, and a body what was said."""
+    shown = repr(
+        Request(method="POST", path="/threads", headers={"Authorization": KEY}, body=KEY.encode())
+    )
+
+    assert KEY not in shown
+    assert "/threads" in shown
+
+
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
     """An error with a frame."""
     try:
@@ -77,3 +129,33 @@ def test_what_lies_beneath_an_error_has_no_frames() -> None:
     lowest.__cause__ = error
     bare(error, None)
     assert before.__traceback__ is not None
+
+
+def fails(work: Any) -> Exception:
+    """How some work fails."""
+    try:
+        work()
+    except Exception as caught:  # noqa: BLE001 (any will do)
+        return caught
+    raise AssertionError("it does not")
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        fails(f"{KEY}\ud800".encode),
+        fails((KEY.encode() + b"\xff").decode),
+    ],
+    ids=["encode", "decode"],
+)
+def test_an_error_of_unicode_does_not_hold_the_text(cause: Exception) -> None:
+    """It says what is wrong, and no more: it would show all of the text to whoever looks."""
+    before = raised(UnicodeEncodeError("utf-8", f"{KEY}\ud800", 0, 1, "mine"))
+    error = raised(ValueError("top"), cause)
+    error.__context__ = cause
+    cause.__context__ = before
+
+    bare(error, before)
+
+    assert KEY not in f"{cause} {cause!r} {cause.args} {vars(cause)} {getattr(cause, 'object', '')}"
+    assert KEY in repr(before)  # the caller's own

@@ -1,54 +1,82 @@
 """A broken stream goes on: what is said of it, what comes after it, and what ends it for good."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from itertools import accumulate
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from aiodashassist import (
     APIError,
     AppBuilder,
+    AuthenticationError,
     DashScope,
     ErrorEvent,
     Event,
+    IdleTimeout,
+    Message,
     MessageDelta,
+    MessageEvent,
+    OutcomeUnknown,
     RateLimited,
+    Retry,
     Run,
+    RunCancelled,
+    RunError,
     RunEvent,
+    RunExpired,
+    RunFailed,
     RunStep,
+    RunStream,
     StepEvent,
+    StreamInterrupted,
     StreamRecovered,
+    ThreadEvent,
+    Timeouts,
     ToolFinished,
     ToolOutput,
     ToolRoundsExceeded,
     Toolset,
+    TotalTimeout,
 )
 from aiodashassist.core import operations as ops
+from aiodashassist.core.models import TERMINAL
 from aiodashassist.core.operations import Operation
+from aiodashassist.providers.appbuilder.spelling import spell
 from aiodashassist.providers.dashscope.serve import DashScopeService
+from aiodashassist.server import LocalServer, Stall
 from aiodashassist.server.engines import Move, Turn
 from aiodashassist.server.engines.offline import OfflineEngine
 from aiodashassist.server.runs import Runs
-from tests.in_process import Break, Dropped, Fault, InProcess, Lost, Status
+from tests import virtual_time
+from tests.in_process import Break, Dropped, Fault, Lost, Status
 from tests.recovery import (
     ALIKE,
     PLAIN,
     PROVIDERS,
     SAFETY,
     TOOLS,
+    Heard,
     Kind,
     Made,
     World,
+    assistant_of,
     check,
     heard_of,
+    listen,
+    named,
     no_pauses,
+    streamed,
+    thread_of,
+    tools,
     world,
 )
+from tests.test_cancellation import at_suspension, at_turn
 
 EACH_KIND = pytest.mark.parametrize("kind", PROVIDERS, ids=lambda kind: kind.__name__)
 PROMPTLY = pytest.mark.usefixtures(no_pauses.__name__)
@@ -66,9 +94,22 @@ def texts(events: list[Event]) -> list[str]:
     return [event.text for event in events if isinstance(event, MessageDelta) and event.text]
 
 
+async def drain(stream: RunStream, events: list[Event]) -> None:
+    """Read to the end, noting what came before an error too."""
+    async for event in stream:
+        events.append(event)  # noqa: PERF401 (a comprehension would lose them)
+
+
 def ends_after(sizes: list[int], events: int) -> Break:
     """The stream is broken when so many events have come; a negative number counts from its end."""
     return Break(after=sum(sizes[:events]))
+
+
+async def after_one(ours: World) -> Break:
+    """The stream breaks after its first piece of text, which is one character."""
+    ((*sizes,),) = await ours.sizes("/say 一")
+    is_dashscope = isinstance(ours.client, DashScope)
+    return Break(after=sum(sizes[: 8 if is_dashscope else 4]))
 
 
 # --- what is said of a break ---
@@ -270,20 +311,20 @@ async def test_stream_and_submission_may_be_lost_together(fault: Fault) -> None:
 async def test_a_service_that_is_slow_to_tell_that_outputs_were_taken() -> None:
     """DashScope: a run that still seems to wait for outputs it has is looked at once more."""
     async with world(DashScope, empty_call_ids=True) as ours:
-        store, old = ours.harness.store, list[Run]()
+        store, known = ours.harness.store, list[Run]()
 
         def stale(operation: Operation[Any]) -> Fault | None:
             if isinstance(operation, ops.SubmitOutputs):
-                old[:] = [store.get("", Run, operation.run_id, operation.thread_id)] * 3
-            if isinstance(operation, ops.RetrieveRun) and old:
-                run = old.pop()
-                return Status(status=200, body=DashScopeService().answer(operation, run, "r"))
-            return None
+                known[:] = [store.get("", Run, operation.run_id, operation.thread_id)] * 3
+            if not isinstance(operation, ops.RetrieveRun) or not known:
+                return None
+            return Status(status=200, body=DashScopeService().answer(operation, known.pop(), "r"))
 
         ours.on = stale
         ours.breaks = {1: Break(after=0), 2: Break(after=0)}
         heard = await ours.heard(ALIKE.question)
         check(heard, ours.harness, ours.thread_id, ALIKE)
+        assert not known
         assert ours.count("SubmitOutputs") == 2
 
 
@@ -314,6 +355,24 @@ async def test_a_run_that_is_answered_while_it_is_read_back() -> None:
         assert outputs == ["甲:晴", "乙:晴"]
         assert heard.result.text == "完"
         assert ours.count("SubmitOutputs") == 2
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_calls_of_a_run_that_ended_while_it_was_read_are_not_made(kind: Kind) -> None:
+    """A run that is cancelled between two reads of a look has no calls to be made."""
+    async with world(kind) as ours:
+        runs, made = ours.harness._runs, Made()
+
+        def cancelling(operation: Operation[Any]) -> None:
+            if isinstance(operation, ops.ListMessages) and ours.run.status == "requires_action":
+                runs.cancel(ours.run)
+
+        ours.on = cancelling
+        ours.breaks = {0: Break(after=1000)}
+        with pytest.raises(RunCancelled):
+            await heard_of(await ours.asked(ALIKE.question, deps=made), made)
+        assert not made
 
 
 @EACH_KIND
@@ -365,10 +424,10 @@ class Grumbling(OfflineEngine):
 
 
 @asynccontextmanager
-async def grumbling(kind: Kind) -> AsyncIterator[World]:
-    """A world whose streams report an error."""
+async def grumbling(kind: Kind, **options: Any) -> AsyncIterator[World]:
+    """A world whose streams report an error; `options` are the client's."""
     engine = Grumbling()
-    async with world(kind, engine=engine) as ours:
+    async with world(kind, engine=engine, client=options) as ours:
         engine.runs = ours.harness._runs
         yield ours
 
@@ -380,10 +439,10 @@ async def test_an_error_in_the_stream_is_told_and_then_the_run_read_back(kind: K
     async with grumbling(kind) as ours:
         heard = await ours.heard(PLAIN.question)
         check(heard, ours.harness, ours.thread_id, PLAIN)
-        at = [isinstance(event, ErrorEvent) for event in heard.events].index(True)
-        assert heard.events[at].message == "too much to do"
-        told = heard.events[at + 1]
-        assert isinstance(told, StreamRecovered)
+        reported = [event for event in heard.events if isinstance(event, ErrorEvent)]
+        assert [event.message for event in reported] == ["too much to do"]
+        (told,) = heard.recovered
+        assert heard.events.index(told) == heard.events.index(reported[0]) + 1
         assert "too much to do" in told.reason
         await ours.check_left()
 
@@ -394,11 +453,10 @@ async def test_an_error_in_the_stream_is_raised_where_the_run_cannot_be_read(kin
     """If the run cannot be read back the reported error is raised, with the text so far."""
     async with grumbling(kind) as ours:
         ours.on = lambda operation: DENIED if isinstance(operation, ops.RetrieveRun) else None
-        events = []
+        events = list[Event]()
         async with await ours.asked(PLAIN.question) as stream:
             with pytest.raises(RateLimited if kind is DashScope else APIError) as caught:
-                async for event in stream:
-                    events.append(event)
+                await drain(stream, events)
             with pytest.raises(APIError):
                 await stream.result()
         assert isinstance(events[-1], ErrorEvent)
@@ -416,7 +474,7 @@ def test_an_idle_clock_that_runs_out_is_a_break(kind: Kind) -> None:
 
     async def main() -> None:
         async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
-            heard = await ours.heard("/say 一\n/wait 90\n/say 二")
+            heard = await ours.heard("/say 一\n/wait 90\n/say 二", None)
             (told,) = heard.recovered
             assert told.reason == "no event came for 60 s"
             assert texts(heard.events) == ["一", "二"]
@@ -432,16 +490,32 @@ def test_a_run_that_does_not_go_on_for_another_idle_is_given_up(kind: Kind) -> N
 
     async def main() -> None:
         async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
-            began, events = now(), []
+            began, events = now(), list[Event]()
             async with await ours.asked("/say 一\n/wait 1000\n/say 二") as stream:
                 with pytest.raises(IdleTimeout, match="60") as caught:
-                    async for event in stream:
-                        events.append(event)
-                assert 120 <= now() - began < 130
+                    await drain(stream, events)
+                assert now() - began == pytest.approx(120, abs=1)
             assert caught.value.text == "一"
-            assert isinstance(events[-1], StreamRecovered)
+            assert not texts(after_recovery(events))
             assert ours.run.status == "cancelled"
             await ours.check_left()
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_a_reported_error_is_raised_where_the_run_does_not_go_on(kind: Kind) -> None:
+    """After an `error` frame and an `idle` without progress the reported error is raised."""
+
+    async def main() -> None:
+        async with grumbling(kind, timeouts=Timeouts(idle=60)) as ours:
+            events = list[Event]()
+            async with await ours.asked("/say 一\n/wait 1000") as stream:
+                with pytest.raises(APIError, match="too much to do") as caught:
+                    await drain(stream, events)
+            assert caught.value.text == "一"
+            assert now() == pytest.approx(60, abs=1)
+            assert ours.run.status == "cancelled"
 
     virtual_time.run(main())
 
@@ -455,9 +529,7 @@ def test_a_broken_streams_run_has_as_long_as_it_goes_on(kind: Kind) -> None:
         async with world(kind, client={"timeouts": Timeouts(idle=60)}) as ours:
             ours.breaks = {0: Break(after=1200)}
             began = now()
-            heard = await asyncio.wait_for(
-                heard_of(await ours.asked("\n".join([*plugins, "/say 完"])), Made()), None
-            )
+            heard = await ours.heard("\n".join([*plugins, "/say 完"]), None)
             assert now() - began >= 250
             assert heard.result.text == "完"
             assert len(heard.recovered) == 1
@@ -510,9 +582,8 @@ def test_no_event_at_all_is_a_break_too(kind: Kind) -> None:
     async def main() -> None:
         timeouts = Timeouts(first_event=60)
         async with world(kind, client={"timeouts": timeouts}) as ours:
-            silent = Silence(ours)
-            heard = await ours.heard(PLAIN.question)
-            assert silent.held == 1
+            hold_back(ours)
+            heard = await ours.heard(PLAIN.question, None)
             check(heard, ours.harness, ours.thread_id, PLAIN)
             (told,) = heard.recovered
             assert told.reason == "no event came within 60 s"
@@ -520,22 +591,18 @@ def test_no_event_at_all_is_a_break_too(kind: Kind) -> None:
     virtual_time.run(main())
 
 
-class Silence:
-    """Streams that say nothing at all: their bytes are held back."""
+def hold_back(ours: World) -> None:
+    """Let no byte of a stream arrive."""
+    request = ours.harness.request
 
-    def __init__(self, ours: World) -> None:
-        self.held = 0
-        request = ours.harness.request
+    async def held(*given: Any, **options: Any) -> Any:
+        answer: Any = await request(*given, **options)
+        if "event-stream" in answer.headers["Content-Type"]:
+            answer.content.feed = lambda _data: None
+            answer.content.end = lambda: None
+        return answer
 
-        async def held(*given: Any, **options: Any) -> Any:
-            answer = await request(*given, **options)
-            if "event-stream" in answer.headers["Content-Type"]:
-                self.held += 1
-                answer.content.feed = lambda _data: None
-                answer.content.end = lambda: None
-            return answer
-
-        ours.harness.request = held  # type: ignore[method-assign]
+    ours.harness.request = held  # type: ignore[method-assign]
 
 
 def now() -> float:
@@ -548,31 +615,34 @@ def now() -> float:
 
 @EACH_KIND
 @PROMPTLY
-async def test_the_break_is_raised_where_the_run_cannot_be_read(kind: Kind) -> None:
-    """If the run cannot be read back it is the stream's error that is raised, and again."""
+@pytest.mark.parametrize("error", [None, aiohttp.ClientPayloadError], ids=["ends", "breaks"])
+async def test_the_break_is_raised_where_the_run_cannot_be_read(kind: Kind, error: Any) -> None:
+    """If the run cannot be read it is the break that is raised, and again; why, is its cause."""
     async with world(kind) as ours:
         ((*sizes,),) = await ours.sizes(PLAIN.question)
-        ours.breaks = {0: ends_after(sizes, -5 if kind is DashScope else -3)}
+        said = sum(sizes[: -5 if kind is DashScope else -3])
+        ours.breaks = {0: Break(after=said, error=error)}
         ours.on = lambda operation: DENIED if isinstance(operation, ops.RetrieveRun) else None
+        events = list[Event]()
         async with await ours.asked(PLAIN.question) as stream:
-            with pytest.raises(StreamInterrupted, match="the stream broke") as caught:
-                async for event in stream:
-                    assert not isinstance(event, StreamRecovered)
+            with pytest.raises(StreamInterrupted, match=r"the stream (broke|ended)") as caught:
+                await drain(stream, events)
             with pytest.raises(StreamInterrupted) as again:
                 await anext(stream)
-        error = caught.value
-        assert again.value is error
-        assert error.text
-        assert PLAIN.text.startswith(error.text)
-        assert (error.run_id, error.thread_id) == (ours.run.id, ours.thread_id)
-        assert isinstance(error.__cause__, AuthenticationError | aiohttp.ClientPayloadError)
+        assert not any(isinstance(event, StreamRecovered) for event in events)
+        raised = caught.value
+        assert again.value is raised
+        assert raised.text
+        assert PLAIN.text.startswith(raised.text)
+        assert (raised.run_id, raised.thread_id) == (ours.run.id, ours.thread_id)
+        assert isinstance(raised.__cause__, AuthenticationError)
         await ours.check_left()
 
 
 @EACH_KIND
 @PROMPTLY
 async def test_a_message_that_is_not_there_is_not_taken_for_whole(kind: Kind) -> None:
-    """If a completed run's message, begun in the stream, is not in the list, the break is raised."""
+    """If a completed run's message, begun in the stream, is not listed, the break is raised."""
 
     def forget(ours: World) -> None:
         for message in ours.harness.store.all("", Message, ours.thread_id):
@@ -583,12 +653,13 @@ async def test_a_message_that_is_not_there_is_not_taken_for_whole(kind: Kind) ->
         ((*sizes,),) = await ours.sizes(PLAIN.question)
         ours.breaks = {0: ends_after(sizes, -5 if kind is DashScope else -3)}
         ours.on = lambda operation: (
-            forget(ours) if isinstance(operation, ops.ListMessages) else None  # type: ignore[func-returns-value]
+            forget(ours) if isinstance(operation, ops.ListMessages) else None
         )
+        events = list[Event]()
         async with await ours.asked(PLAIN.question) as stream:
             with pytest.raises(StreamInterrupted) as caught:
-                async for event in stream:
-                    assert not (isinstance(event, MessageEvent) and event.status == "completed")
+                await drain(stream, events)
+        assert "completed" not in [e.status for e in events if isinstance(e, MessageEvent)]
         assert caught.value.text
         assert PLAIN.text.startswith(caught.value.text)
 
@@ -613,7 +684,7 @@ async def test_messages_may_have_other_ids_in_the_list(kind: Kind, question: str
     async with world(kind) as ours:
         sizes = await ours.sizes(question)
         ours.on = lambda operation: (
-            rename(ours) if isinstance(operation, ops.ListMessages) else None  # type: ignore[func-returns-value]
+            rename(ours) if isinstance(operation, ops.ListMessages) else None
         )
         for stream in range(len(sizes)):
             for after in accumulate(sizes[stream]):
@@ -656,7 +727,7 @@ async def test_only_the_runs_own_messages_are_read(kind: Kind) -> None:
     """What else stands on the thread, before the run and after it, is not handed out."""
     async with world(kind) as ours:
         thread_id = await thread_of(ours.client, "/say 以前")
-        assistant_id = ours.run.assistant_id if False else await assistant_of(ours.client)
+        assistant_id = await assistant_of(ours.client)
         await heard_of(streamed(ours.client, thread_id, assistant_id), Made())
         for number in range(25):  # more than a page of AppBuilder's
             await ours.client.threads.messages.create(thread_id, content=f"第{number}个")
@@ -665,7 +736,7 @@ async def test_only_the_runs_own_messages_are_read(kind: Kind) -> None:
         ours._streams = 0
         later = Message(id="message_later", role="user", thread_id=thread_id, created_at=1 << 45)
         ours.on = lambda operation: (
-            ours.harness.store.put("", later, thread_id)  # type: ignore[func-returns-value]
+            ours.harness.store.put("", later, thread_id)
             if isinstance(operation, ops.ListMessages)
             else None
         )
@@ -693,8 +764,7 @@ async def test_a_run_that_ends_badly_during_a_break(
         for after in (0, 900, 1500, 2500):
             ours.breaks, events = {0: Break(after=after)}, []
             async with await ours.asked(question) as stream:
-                async for event in stream:
-                    events.append(event)
+                await drain(stream, events)
                 with pytest.raises(error) as caught:
                     await stream.result()
             last = events[-1]
@@ -712,8 +782,8 @@ def test_a_run_that_somebody_cancels_during_a_break(kind: Kind) -> None:
 
     async def main() -> None:
         async with world(kind) as ours:
-            ours.breaks = {0: Break(after=1200)}
-            events = []
+            ours.breaks = {0: await after_one(ours)}
+            events = list[Event]()
             async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
                 async for event in stream:
                     events.append(event)
@@ -733,8 +803,8 @@ def test_the_stream_itself_can_cancel_a_run_that_is_read_back(kind: Kind) -> Non
 
     async def main() -> None:
         async with world(kind) as ours:
-            ours.breaks = {0: Break(after=1200)}
-            events = []
+            ours.breaks = {0: await after_one(ours)}
+            events = list[Event]()
             async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
                 async for event in stream:
                     events.append(event)
@@ -757,14 +827,13 @@ def test_the_total_time_goes_on_over_a_break(kind: Kind) -> None:
     async def main() -> None:
         timeouts = Timeouts(idle=None, total=100)
         async with world(kind, client={"timeouts": timeouts}) as ours:
-            ours.breaks = {0: Break(after=1200)}
+            ours.breaks = {0: await after_one(ours)}
             began = now()
             async with await ours.asked("/say 一\n/wait 1000") as stream:
                 with pytest.raises(TotalTimeout) as caught:
-                    async for _ in stream:
-                        pass
+                    await drain(stream, [])
                 assert now() - began == pytest.approx(100, abs=1)
-            assert caught.value.text == "".join("一")
+            assert caught.value.text == "一"
             assert ours.run.status == "cancelled"
             await ours.check_left()
 
@@ -778,7 +847,7 @@ def test_whoever_leaves_a_recovery_leaves_no_run_behind(kind: Kind, on_exit: str
 
     async def main() -> None:
         async with world(kind) as ours:
-            ours.breaks = {0: Break(after=1200)}
+            ours.breaks = {0: await after_one(ours)}
             async with await ours.asked("/say 一\n/wait 5", on_exit=on_exit) as stream:
                 async for event in stream:
                     if isinstance(event, StreamRecovered):
@@ -822,7 +891,7 @@ def test_a_cancelled_look_loses_nothing(kind: Kind) -> None:
 
     async def main() -> None:
         async with world(kind) as ours:
-            ours.breaks = {0: Break(after=1200)}
+            ours.breaks = {0: await after_one(ours)}
             events = list[Event]()
             async with await ours.asked("/say 一\n/wait 50\n/say 二") as stream:
                 while True:
@@ -910,3 +979,52 @@ async def test_a_thread_that_was_told_of_is_enough_to_find_the_run(kind: Kind) -
             assert ours.count("CreateRun") == 0
             threads = [event for event in heard.events if isinstance(event, ThreadEvent)]
             assert len(threads) == (kind is DashScope)
+
+
+# --- cancelled anywhere ---
+
+
+@EACH_KIND
+@PROMPTLY
+@pytest.mark.parametrize("cancel", [at_suspension, at_turn])
+@pytest.mark.parametrize("after", [0, 2000, 4000])
+async def test_a_recovery_cancelled_anywhere_leaves_nothing_behind(
+    kind: Kind,
+    after: int,
+    cancel: Callable[[int, Coroutine[Any, Any, None]], Awaitable[bool]],
+) -> None:
+    """At each moment in turn: tasks and answers end, and so does the run at the service."""
+    async with world(kind) as ours:
+        statuses, at, reached = set[str](), 1, True
+        while reached:
+            ours.breaks = {number: Break(after=after) for number in range(3)}
+            stream = await ours.asked(TOOLS.question)
+            with named(f"cancelled at {at}"):
+                reached = await cancel(at, read_all(stream))
+                statuses |= {run.status for run in ours.runs}
+                assert statuses <= TERMINAL
+                await ours.check_left()
+            at += 1
+        assert statuses == {"cancelled", "completed"}
+        ours.breaks = {}
+        check(await ours.heard(TOOLS.question), ours.harness, ours.thread_id, TOOLS)
+
+
+async def read_all(stream: RunStream) -> None:
+    """A stream from its opening to its end."""
+    async with stream:
+        assert (await stream.result()).text == TOOLS.text
+
+
+@EACH_KIND
+@PROMPTLY
+async def test_a_run_whose_stream_had_opened_is_not_begun_again(kind: Kind) -> None:
+    """A stream that opened and broke was asked for, though no list shows its run: it is unknown."""
+    async with world(kind) as ours:
+        empty = Status(status=200, body=b'{"object":"list","data":[],"has_more":false}')
+        ours.on = lambda operation: empty if isinstance(operation, ops.ListRuns) else None
+        ours.breaks = {0: Break(after=0)}
+        with pytest.raises(OutcomeUnknown):
+            await ours.heard(PLAIN.question)
+        assert ours.count("CreateRun") == 1
+        assert len(ours.runs) == 1

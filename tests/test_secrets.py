@@ -191,8 +191,8 @@ TOKENS = re.compile(rb'"user_token":"([^"]+)"')
 
 def filled(template: bytes, request: Received) -> bytes:
     """An answer to a request; headers of requests come in lower case."""
-    given = request.headers.get("authorization", "")
-    keys = [key.encode() for key in (KEY, OWN) if key.lower() in given]
+    given = [request.headers.get(name, "") for name in ("authorization", "x-api-key")]
+    keys = [key.encode() for key in (KEY, OWN) if key.lower() in " ".join(given)]
     quoted = b" ".join([*keys, *TOKENS.findall(request.body)])
     escaped = b" ".join(quoted.replace(b"/", slash) for slash in (b"%2F", b"%2f", b"\\/"))
     filled_in = template.replace(QUOTED, quoted).replace(ESCAPED, escaped)
@@ -299,10 +299,15 @@ def ways(kind: Kind) -> dict[str, Way]:
 # --- what is asked ---
 
 
+HOWS = ("key", "options", "named", "extra")
+
+
 def authorised(how: str, client: Client) -> tuple[Client, dict[str, Any]]:
-    """A client, and what a call is given, with the key in one of three places."""
+    """A client, and what a call is given, with the key in one of four places."""
     headers = {"Authorization": f"Bearer {OWN}"}
-    if how == "options":
+    if how == "named":
+        headers = {"X-Api-Key": OWN}
+    if how in ("options", "named"):
         return client.with_options(headers=headers), {}
     return client, {"extra_headers": headers} if how == "extra" else {}
 
@@ -413,21 +418,21 @@ async def swept(
 
 
 async def sweep_calls(sweep: Sweep, kind: Kind, part: int = 1, only: str = "") -> None:
-    """Every call, answered in every way or only in one, with the key in one of three places.
+    """Every call, answered in every way or only in one, with the key in each place in turn.
 
     With `part` only every so manieth of them.
     """
-    hows, turns = cycle(("key", "options", "extra")), count()
-    for name, way in ways(kind).items():
+    turns = count()
+    for number, (name, way) in enumerate(ways(kind).items()):
         if only not in ("", name):
             continue
         async with served(kind, way.answer, **way.options) as client:
-            for call, ask in CALLS[kind].items():
+            for place, (call, ask) in enumerate(CALLS[kind].items(), number):
                 if next(turns) % part:
                     continue
-                how = next(hows)
+                how = HOWS[place % len(HOWS)]
                 given, more = authorised(how, client)
-                seen = {"key": KEYS, "options": KEYS, "extra": ("okapi", "quoll")}[how]
+                seen = ("okapi", "quoll") if how == "extra" else KEYS
                 label = f"{kind.__name__} {call} {name} {how}"
                 await swept(sweep, label, ask(given, **more), seen if way.quiet else ())
 
@@ -548,7 +553,10 @@ async def iterated(sweep: Sweep, client: Client, **more: Any) -> object:
 
 async def sweep_streams(sweep: Sweep, kind: Kind, part: int = 1) -> None:
     """Streams that end, break or say nonsense, and whose runs cannot be read back either."""
-    hows = cycle(("key", "options", "extra"))
+    hows = cycle(HOWS)
+    soon = Timeouts(read=0.02, first_event=0.02, cancel=0.02)
+    async with served(kind, silent, timeouts=soon) as client:
+        await swept(sweep, f"{kind.__name__} stream: silence", streamed(client))
     patience = Timeouts(connect=5, read=5, first_event=5, idle=0.02, cancel=0.2)
     for last, breaks, back in list(product(("", *FRAMES[kind]), BREAKS, BACKS))[::part]:
         how = next(hows)
@@ -644,8 +652,7 @@ async def sweep_refusals(sweep: Sweep, kind: Kind) -> None:
         given = {"base_url": "https://example.org", **options}
         await swept(sweep, f"{kind.__name__} with {name}", made(kind, **given), ())
     for name, proxy in (("nobody", None), ("a proxy", f"http://user:{OWN}@127.0.0.1:9")):
-        work = unconnected(kind, proxy=proxy)
-        await swept(sweep, f"{kind.__name__} and {name}", work, ("okapi",))
+        await swept(sweep, f"{kind.__name__} and {name}", unconnected(kind, proxy=proxy))
     await client.close()
     closed = client.threads.messages.create("t", SAID)
     await swept(sweep, f"{kind.__name__} closed", closed)
@@ -769,6 +776,8 @@ async def sweep_local_server(sweep: Sweep, kind: Kind, cassette: Path) -> None:
                 server.faults.add(fault)
                 await swept(sweep, f"{kind.__name__}: {name}", ask(client, made.id))
                 server.faults.clear()
+    async with LocalServer(api_key=KEY) as server, server.client(kind, api_key=OWN) as other:
+        await swept(sweep, f"{kind.__name__} with another key", other.threads.retrieve("t"))
     sweep.file("cassette", cassette)
     async with replay(Cassette.load(cassette), kind, retry=retry) as player:
         await swept(sweep, "never asked", player.threads.messages.create("t", SAID))

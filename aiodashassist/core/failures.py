@@ -78,4 +78,6 @@ def unreadable(response: Response, error: DecodeError) -> DecodeError:
     if response.body.lstrip()[:1] not in JSON:  # what broke off is somebody's message
         glimpse = "".join(c if c.isprintable() else "?" for c in shown(response)[:GLIMPSE])
         begins = f"it begins {glimpse!r}" if response.body else "it is empty"
-    return DecodeError(f"status {response.status}, {kind}: {error.message}; {begins}")
+    told = DecodeError(f"status {response.status}, {kind}: {error.message}; {begins}")
+    told.garbled = True
+    return told

@@ -4,7 +4,6 @@ A failure says whether the work may have been done; the operation says whether d
 matter. Only together they say what may follow (`Follow`).
 """
 
-import math
 from enum import Enum, auto
 from typing import Any
 
@@ -15,9 +14,11 @@ from aiodashassist.errors import (
     APIError,
     AssistError,
     ConnectError,
+    DecodeError,
     FirstEventTimeout,
     OutcomeUnknown,
     RateLimited,
+    RemoteProtocolError,
     RequestTimeout,
     ResponseTooLarge,
     ServerError,
@@ -31,6 +32,8 @@ __all__ = ("LOOKS", "Attempts", "Budget", "Failure", "Follow", "failure_of", "fo
 LOOKS = 3  # at what became of a request, before it counts as not received: it may be on its way
 GATEWAYS = (502, 504)  # whoever says so does not know what the service behind it does
 OUT_OF_TIME = "timeout"  # in a code: it was given up, and may be under way (dashscope.md §6.3)
+GIVEN_BACK = 0.75  # for a good answer: where more than every third fails, less and less is left
+LONGEST_ASKED = 3600.0  # seconds; who asks for more is not waited for
 LONGEST = 64  # doublings; more of them no float can hold
 
 REPEATABLE: tuple[type[Operation[Any]], ...] = (
@@ -79,8 +82,9 @@ BY_CLASS: tuple[tuple[type[AssistError], Failure], ...] = (
     (RequestTimeout, Failure.SILENT),
     (FirstEventTimeout, Failure.SILENT),
     (TransportError, Failure.LOST),
+    (RemoteProtocolError, Failure.LOST),  # somebody between answered, with what is no answer
 )
-"""The first that fits; what is no error of the transport was answered."""
+"""The first that fits; what is none of these was answered."""
 
 
 class Follow(Enum):
@@ -95,6 +99,8 @@ def failure_of(error: AssistError) -> Failure:
     """What an error tells of the work."""
     if isinstance(error, APIError):
         return _of_status(error)
+    if isinstance(error, DecodeError) and error.garbled:
+        return Failure.LOST
     return next((told for kind, told in BY_CLASS if isinstance(error, kind)), Failure.FINAL)
 
 
@@ -131,23 +137,23 @@ class Budget:
     """Attempts beyond the first that all requests of a client share.
 
     Args:
-        size: how many there are at most; a good answer gives one back.
+        size: how many there are at most; four good answers give three back.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._left = size
+        self._left: float = size
 
     def take(self) -> bool:
         """Take one; whether there was any."""
-        if self._left <= 0:
+        if self._left < 1:
             return False
         self._left -= 1
         return True
 
     def give(self) -> None:
-        """Give one back."""
-        self._left = min(self._size, self._left + 1)
+        """Give back for a good answer."""
+        self._left = min(self._size, self._left + GIVEN_BACK)
 
 
 class Attempts:
@@ -179,7 +185,7 @@ class Attempts:
         asked = error.retry_after if isinstance(error, APIError) else None
         pause = max(self.pause(chance), asked or 0.0)
         limit = self._retry.max_elapsed
-        if self.number >= self._retry.attempts or not pause < math.inf:
+        if self.number >= self._retry.attempts or not pause <= LONGEST_ASKED:
             return None
         if limit is not None and now + pause - self._began > limit:
             return None
@@ -187,6 +193,11 @@ class Attempts:
             return None
         self.number += 1
         return pause
+
+    def is_late(self, now: float) -> bool:
+        """Whether the time for all attempts is over."""
+        limit = self._retry.max_elapsed
+        return limit is not None and now - self._began > limit
 
     def pause(self, chance: float, further: int = 0) -> float:
         """Seconds, drawn from all of the range; `further` doublings of it beyond the attempts'."""

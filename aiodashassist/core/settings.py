@@ -44,8 +44,9 @@ class Retry(Struct, frozen=True, kw_only=True):
         first_delay: bound of the first pause.
         longest_delay: bound of any pause.
         max_elapsed: from the first attempt; no other begins later. None is for ever.
-        budget: attempts beyond the first that all requests of a client share: each takes one, each
-            answer that is no failure gives one back. So a service that is down is left in peace.
+        budget: attempts beyond the first that all requests of a client share, and its copies: each
+            takes one, four good answers give three back. So a service that is down, or fails more
+            than it answers, is left in peace. What a copy is given here does not count.
         reconcile: whether it is looked up what became of a request whose answer was lost. On
             DashScope assistants, messages and runs carry an id for that in their metadata
             (`aiodashassist.op`).

@@ -1,7 +1,7 @@
 """`client.threads.session`: one after the other on a thread, also beside other processes.
 
-Within this process a lock keeps the thread to one session at a time. Others are seen only by their
-runs: one that is active on the thread is waited for, cancelled or reported.
+Within this process a lock keeps the thread to one session at a time (`holds.py`). Others are seen
+only by their runs: one that is active on the thread is waited for, cancelled or reported.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, Unpack, cast
-from weakref import WeakValueDictionary
 
 from aiodashassist.calls import Session
 from aiodashassist.clocks import within
@@ -30,6 +29,7 @@ from aiodashassist.errors import (
 )
 from aiodashassist.exchange import Opening
 from aiodashassist.polling import pauses
+from aiodashassist.resources.holds import Hold, hold
 from aiodashassist.resources.messages import Messages
 from aiodashassist.resources.streams import Handling, StreamParams, Streams, sent_of
 from aiodashassist.stream import RunStream
@@ -41,55 +41,11 @@ OnActive: TypeAlias = Literal["wait", "cancel", "raise"]
 """What is done about a run that is active on the thread."""
 
 ATTEMPTS = 5  # to begin a run where others begin theirs
+# In a row, about half a second: a stream that was left may be just about to cancel its run, and a
+# service may be slow to say that a run has its outputs.
+LOOKS = 3  # at a run that nobody answers, before it is given up
 # No document says what is answered then (dashscope.md §8); these are the usual words.
 REFUSED = re.compile(r"\bactive run\b|\brun\b.*\bactive\b", re.IGNORECASE | re.DOTALL)
-
-
-class _Hold:
-    """The lock of one thread, held from the first turn until the last of its users has left.
-
-    The users are an entered session and its calls, of which one at a time has its turn.
-    """
-
-    def __init__(self, lock: asyncio.Lock) -> None:
-        self._lock = lock
-        self._turns = asyncio.Lock()
-        self._is_held = False
-        self._users = 0
-
-    def join(self) -> None:
-        """One more user."""
-        self._users += 1
-
-    def leave(self) -> None:
-        """One user less."""
-        self._users -= 1
-        if self._is_held and not self._users:
-            self._is_held = False
-            self._lock.release()
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """A user's turn."""
-        self.join()
-        try:
-            async with self._turns:
-                if not self._is_held:
-                    await self._lock.acquire()
-                    self._is_held = True
-                yield
-        finally:
-            self.leave()
-
-
-Place: TypeAlias = tuple[asyncio.AbstractEventLoop, str, str]  # loop, base URL, thread
-_locks: WeakValueDictionary[Place, asyncio.Lock] = WeakValueDictionary()  # of threads in use
-
-
-def _hold(base_url: str, thread_id: str) -> _Hold:
-    """A hold of a thread; the lock vanishes with the last one."""
-    place = (asyncio.get_running_loop(), base_url.rstrip("/"), thread_id)
-    return _Hold(_locks.setdefault(place, asyncio.Lock()))
 
 
 class ThreadSession:
@@ -101,10 +57,14 @@ class ThreadSession:
     Sessions of one thread are entered first come, first served; the clients need not be the same,
     only their service and event loop. A session that is not entered does so for each of its calls.
     Tasks may share one: its calls are made one after the other. So what is called while a stream
-    of the session is open, by a tool of its run for one, waits for the end of that stream.
+    of the session is open waits until that stream's block is left: a tool of its run must not call
+    the session. The task that has opened the stream, or entered the session, would wait for itself:
+    it gets a LocalProtocolError.
 
     Other processes, and calls that are not made through sessions, are not kept out. They are seen
-    by their runs: on entering and before each run, the newest run of the thread is looked at.
+    by their runs: on entering and before each run, the newest run of the thread is looked at. A run
+    that this client itself has left with calls that nobody answers is not waited for, as it would
+    only expire: it is a Conflict, unless `on_active` is "cancel".
 
     Attributes:
         thread_id: the thread.
@@ -120,23 +80,25 @@ class ThreadSession:
         self._session = session
         self._streams = streams
         self._messages = Messages(session)
-        self._hold: _Hold | None = None  # since it was entered
+        self._hold: Hold | None = None  # since it was entered
 
     async def __aenter__(self) -> Self:
         """Wait for the thread.
 
         Raises:
-            Conflict: a run is active, and `on_active` is "raise".
+            LocalProtocolError: it is entered already, or this task has another session's turn.
+            Conflict: a run is active, and `on_active` is "raise"; or it waits for tool outputs that
+                this client was left to give, and `on_active` is "wait".
             TotalTimeout: it was active for longer than `Timeouts.total`.
             UnsupportedOperation: it cannot be cancelled at this service.
             AssistError: the thread's runs cannot be read.
         """
         if self._hold is not None:
             raise LocalProtocolError("the session is entered already: ask for another one")
-        hold = self._hold = self._new_hold()
-        hold.join()
+        entered = self._hold = self._new_hold()
+        entered.enter()
         try:
-            async with hold.turn():
+            async with entered.turn():
                 await self._make_way()
         except BaseException:
             self._leave()
@@ -265,20 +227,47 @@ class ThreadSession:
         return next((run for run in page.data[:1] if not run.is_terminal), None)
 
     async def _deal_with(self, run: Run) -> None:
-        """Wait until a run has ended, one that waits for tool outputs included; or cancel it."""
+        """Wait until a run has ended, one that waits for others' tool outputs included."""
         if self._on_active == "raise":
-            raise Conflict(
+            raise self._conflict(
                 "the thread has an active run: wait until it has ended, or cancel it; "
                 "on_active='wait' and on_active='cancel' do so",
-                run_id=run.id,
-                thread_id=self.thread_id,
+                run,
             )
         if self._on_active == "cancel" and run.status != "cancelling":
             await self._cancel(run)
+        looks = 0
         for pause in pauses():
-            if (await self._read(run)).is_terminal:
+            run = await self._read(run)
+            if run.is_terminal:
                 return
+            looks = looks + 1 if self._on_active == "wait" and self._is_left(run) else 0
+            if looks == LOOKS:
+                raise self._conflict(
+                    "the thread's run waits for the outputs of its calls, and this client has left "
+                    "it so: give them by runs.submit_tool_outputs, go on with it by runs.attach, "
+                    "or cancel it; on_active='cancel' does so",
+                    run,
+                )
             await asyncio.sleep(pause)
+
+    def _is_left(self, run: Run) -> bool:
+        """Whether a run of this client waits for outputs that nobody is about to give.
+
+        A stream of the client that is open, and that left no call to the user, answers by itself.
+        """
+        sight = self._session.experience.known.sight(run.id)
+        if run.status != "requires_action" or sight is None or not sight.made:
+            return False
+        answered = {
+            stream.snapshot.run.id
+            for stream in self._session.duties._open  # noqa: SLF001
+            if isinstance(stream, RunStream) and stream.snapshot.run and not stream.pending_calls
+        }
+        return run.id not in answered
+
+    def _conflict(self, words: str, run: Run) -> Conflict:
+        return Conflict(words, run_id=run.id, thread_id=self.thread_id)
 
     async def _cancel(self, run: Run) -> None:
         try:
@@ -290,14 +279,14 @@ class ThreadSession:
     async def _read(self, run: Run) -> Run:
         return await self._session.call(ops.RetrieveRun(thread_id=self.thread_id, run_id=run.id))
 
-    def _new_hold(self) -> _Hold:
+    def _new_hold(self) -> Hold:
         self._session.pool.http()  # one that is closed is told so before it waits for others
-        return _hold(self._session.config.base_url, self.thread_id)
+        return hold(self._session.config.base_url, self.thread_id)
 
     def _leave(self) -> None:
-        hold, self._hold = self._hold, None
-        if hold is not None:
-            hold.leave()
+        entered, self._hold = self._hold, None
+        if entered is not None:
+            entered.leave()
 
 
 def asked(session: Session, thread_id: str, content: str, params: StreamParams) -> RunParams:

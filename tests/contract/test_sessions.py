@@ -17,7 +17,7 @@ from aiodashassist import (
     ToolOutput,
 )
 from aiodashassist.core.models import TERMINAL
-from aiodashassist.resources import sessions
+from aiodashassist.resources import holds
 from aiodashassist.resources.sessions import OnActive, ThreadSession
 from aiodashassist.server import LocalServer
 from aiodashassist.server.engines import End, Move, Say, Turn
@@ -73,9 +73,9 @@ async def _no_lock_is_left(_no_task_is_left: None) -> AsyncIterator[None]:
 
 async def no_lock_is_left() -> None:
     """Until nothing holds a lock any more; each is free at once."""
-    assert not any(lock.locked() for lock in sessions._locks.values())
+    assert not any(one.lock.locked() for one in holds._threads.values())
     async with asyncio.timeout(PATIENCE):
-        while sessions._locks:
+        while holds._threads:
             await asyncio.sleep(0)
             gc.collect()  # an error that was raised may be a circle with what it came through
 

@@ -28,7 +28,7 @@ from aiodashassist import (
     tool,
 )
 from aiodashassist.errors import APIError, AuthenticationError, BadRequest
-from aiodashassist.resources import sessions
+from aiodashassist.resources import holds
 from aiodashassist.resources.sessions import ATTEMPTS, ThreadSession
 from aiodashassist.server import LocalServer
 from tests import virtual_time
@@ -43,7 +43,7 @@ async def _no_lock_is_left() -> AsyncIterator[None]:
     """When nobody is on a thread, nothing is kept of it."""
     yield
     async with asyncio.timeout(PATIENCE):
-        while sessions._locks:
+        while holds._threads:
             await asyncio.sleep(0)
             gc.collect()
 
@@ -205,7 +205,7 @@ async def test_a_session_and_its_stream_can_go_from_task_to_task(
     await in_a_task(session.__aexit__(None, None, None))
 
     assert result.text == "x"
-    assert not any(lock.locked() for lock in sessions._locks.values())
+    assert not any(one.lock.locked() for one in holds._threads.values())
 
 
 async def test_a_call_under_way_keeps_the_thread(

@@ -43,6 +43,7 @@ from aiodashassist.core.tooling import FunctionCall, ToolCall
 from aiodashassist.providers.appbuilder import AppBuilderProvider
 from aiodashassist.providers.appbuilder.serve import AppBuilderService
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, chunk, whole
+from tests.retrying import ONCE
 
 FUNCTION: dict[str, Any] = {
     "name": "get_cur_whether",
@@ -314,7 +315,7 @@ async def make(client: AppBuilder, row: Method, given: Mapping[str, Any]) -> Any
 
 async def sent(row: Method, given: Mapping[str, Any]) -> Any:
     """The body of the one request that our call makes, by way of a real socket."""
-    async with RawServer(answer) as server, AppBuilder("k", server.url) as client:
+    async with RawServer(answer) as server, AppBuilder("k", server.url, retry=ONCE) as client:
         await make(client, row, given)
     (request,) = server.requests
     assert request.line == f"POST {row.path} HTTP/1.1"

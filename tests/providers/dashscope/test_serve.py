@@ -308,7 +308,7 @@ def test_nulls_and_unknown_fields_are_borne(path: str, body: Any, field: str) ->
          "role must be user or assistant"),
         ("POST", "/threads/t/runs", {}, BAD_BODY),
         ("POST", "/threads/t/runs", {"assistant_id": ""},
-         "assistant_id must be a non-empty string, not ''"),
+         "assistant_id must be a non-empty string"),
         ("POST", "/threads/t/runs", {"assistant_id": "a", "stream": "true"}, BAD_BODY),
         ("POST", "/threads/runs", {"assistant_id": "a", "thread": []}, BAD_BODY),
         ("POST", "/threads/runs", {"assistant_id": "a", "thread": ""}, BAD_BODY),
