@@ -352,8 +352,8 @@ class Session:
     ) -> AssistError:
         self.scrub(error, headers)
         return error.located(
-            run_id=getattr(operation, "run_id", None),
-            thread_id=getattr(operation, "thread_id", None),
+            run_id=_id(operation, "run_id"),
+            thread_id=_id(operation, "thread_id"),
             request_id=request_id,
         )
 
@@ -376,5 +376,12 @@ async def _after(begun: bytes, pieces: AsyncGenerator[bytes, None]) -> AsyncGene
 
 def _headers(operation: Operation[Any]) -> Mapping[str, str]:
     """The caller's own headers of an operation; they may hold another key."""
-    given = getattr(operation, "params", operation.extras).get("extra_headers")
+    parts = (getattr(operation, name, NO_HEADERS) for name in ("extras", "params", "page"))
+    given = next(filter(None, (part.get("extra_headers") for part in parts)), None)
     return given if isinstance(given, Mapping) else NO_HEADERS
+
+
+def _id(operation: Operation[Any], name: str) -> str | None:
+    """An id of an operation; what was given for one and is no text, errors do not have."""
+    value = getattr(operation, name, None)
+    return value if isinstance(value, str) else None

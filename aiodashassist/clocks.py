@@ -15,6 +15,8 @@ from aiodashassist.errors import AssistError
 
 __all__ = ("Alarm", "SilenceClock", "expiry", "within")
 
+FAR = 10**12  # epoch seconds; a float cannot hold every number that JSON can
+
 
 @asynccontextmanager
 async def within(seconds: float | None, late: type[AssistError], words: str) -> AsyncIterator[None]:
@@ -42,7 +44,7 @@ def expiry(run: Run | None) -> float | None:
     """
     if run is None or run.expires_at is None:
         return None
-    left = run.expires_at / 1000 - time.time()
+    left = min(run.expires_at // 1000, FAR) - time.time()
     return asyncio.get_running_loop().time() + left if left > 0 else None
 
 
@@ -116,8 +118,8 @@ class SilenceClock:
         self._timer = None
         if self._since is None or self._limit is None:
             return
-        rest = self._limit - self._spent - (self._loop.time() - self._since)
-        if rest <= 0:
+        over = self._since + (self._limit - self._spent)
+        if self._loop.time() >= over:
             self._expired()
         else:
-            self._timer = self._loop.call_later(rest, self._look)
+            self._timer = self._loop.call_at(over, self._look)

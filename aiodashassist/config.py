@@ -264,6 +264,8 @@ def check_transport(base_url: str, *, allow_http: bool) -> None:
         raise ConfigError("base_url must be an http or https URL")
     if parts.username is not None or parts.password is not None:
         raise ConfigError("base_url must not hold a user or a password")
+    if "?" in base_url or "#" in base_url or " " in base_url or not base_url.isprintable():
+        raise ConfigError("base_url must be no more than scheme, host and path")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allow_http:
         raise ConfigError(
             f"the key would travel unencrypted to {parts.hostname}: use https, or say "

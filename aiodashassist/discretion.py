@@ -25,13 +25,21 @@ def secrets_in(
 ) -> list[str]:
     """The key, those in headers of the user's own, and tokens, as JSON and URLs may spell them."""
     own = [
-        value.rpartition(" ")[2]
+        one
         for name, value in headers
         if isinstance(value, str) and NAMED_SECRET.search(str(name))
+        for one in _held_by(name, value)
     ]
     keys = [one for one in (key, *own, *tokens) if len(one) >= SHORTEST]
     spelled = [(one, one.replace("/", "\\/"), quote(one, safe="")) for one in keys]
     return list(dict.fromkeys(form for forms in spelled for form in forms))
+
+
+def _held_by(name: str, value: str) -> list[str]:
+    """The secrets of a header: each cookie's, or what follows a word such as `Bearer`."""
+    if name.lower() == "cookie":
+        return [cookie.partition("=")[2].strip() for cookie in value.split(";")]
+    return [value.rpartition(" ")[2]]
 
 
 def tokens_in(body: bytes | None) -> list[str]:

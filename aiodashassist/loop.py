@@ -86,6 +86,7 @@ class RunLoop:
         self._posting: asyncio.Task[Feed | Lost | None] | None = None
         self._leave_at: float | None = None  # when a stream that has said all is left
         self._ended = False
+        self._cancelled: Run | None = None  # here: what it asks for from then on is nobody's
 
     @property
     def pending_calls(self) -> tuple[ToolCall, ...]:
@@ -149,7 +150,10 @@ class RunLoop:
         other says it on the stream that is open.
         """
         action = self.machine.next_action()
-        if isinstance(action, Finished) or not (action or self._round or self._posting):
+        if isinstance(action, Finished):
+            return
+        self._cancelled = run
+        if not (action or self._round or self._posting):
             return
         self._drop_round()
         self.machine.cancelled()
@@ -205,6 +209,9 @@ class RunLoop:
         match self.machine.next_action():
             case Finished():
                 return await self._last_words(ended=True)
+            case CallTools() if self._cancelled is not None:  # it had asked for them before
+                self.was_cancelled(self._cancelled)
+                return None
             case CallTools(calls=calls):
                 self._take_up(calls)
                 return None

@@ -39,6 +39,7 @@ class Points:
         self._late = False
         self._again = 0
         self._victim: asyncio.Task[Any] | None = None
+        self._aside: asyncio.Task[Any] | None = None  # only looks on
         self._strike: Strike = lambda: None
 
     def aim(self, at: int, *, late: bool = False) -> None:
@@ -52,11 +53,12 @@ class Points:
         With `again` it is struck at so many of its own next suspensions, too.
         """
         self._victim, self._strike, self._again = victim, strike, again
+        self._aside = asyncio.current_task()
 
     def suspended(self, waited: Any) -> None:
         """A task waits: for a future, or (None) for its next turn."""
         victim = self._victim
-        if victim is None or victim.done():
+        if victim is None or victim.done() or asyncio.current_task() is self._aside:
             return
         if self.struck is not None and self._again and asyncio.current_task() is victim:
             self._again -= 1

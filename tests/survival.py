@@ -19,8 +19,10 @@ from aiodashassist.core.models import Message, Run, RunStep, Thread
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import (
+    AssistError,
     BadRequest,
     InvalidArgument,
+    OutcomeUnknown,
     RateLimited,
     RunCancelled,
     ServerError,
@@ -57,6 +59,7 @@ class Intention(Struct):
         before: the runs that were on the thread already.
         status: how it ended, as the caller was told; `""` where nobody was told.
         outputs: what its calls gave and the service may not have.
+        unsent: whether the service certainly does not have them.
         again: calls that may be made once more, since whoever made them was gone.
         cancelled: whether somebody may have cancelled it.
     """
@@ -66,6 +69,7 @@ class Intention(Struct):
     before: frozenset[str]
     status: str = ""
     outputs: tuple[ToolOutput, ...] = ()
+    unsent: bool = False
     again: int = 0
     cancelled: bool = False
 
@@ -82,9 +86,9 @@ class Made(Struct, frozen=True):
 
 
 class Act(Struct, frozen=True):
-    """What is done in the middle of a stream, after so many events."""
+    """What is done in the middle of a stream, after so many events; a pause is at the calls."""
 
-    what: Literal["cancel", "leave"]
+    what: Literal["cancel", "leave", "pause"]
     at: int
 
 
@@ -161,6 +165,11 @@ class World:
         return [one for one in self._intentions if not one.status]
 
     @property
+    def unsent(self) -> list[Intention]:
+        """Those whose calls were made, and the outputs not sent."""
+        return [one for one in self.open if one.unsent]
+
+    @property
     def free(self) -> list[str]:
         """The threads on which no run can be under way."""
         taken = {one.thread_id for one in self.open}
@@ -192,7 +201,7 @@ class World:
         way: Literal["ask", "stream", "create"],
         alike: bool,
         good: bool,
-        ours: bool,
+        by: Literal["tool", "hand", "nobody"],
         on_exit: Literal["cancel", "leave"],
         act: Act | None,
     ) -> None:
@@ -204,7 +213,7 @@ class World:
             way: in one call; with a message before; or with a run, not streamed, to attach to.
             alike: whether all calls are the same.
             good: whether the tool succeeds.
-            ours: whether there is a tool; else the calls are answered by hand.
+            by: who makes the calls and answers them; nobody: they are made, and left with the run.
             on_exit: what leaving does.
             act: what is done in the middle.
         """
@@ -212,7 +221,9 @@ class World:
         intention.cancelled = on_exit == "cancel"
         self._intentions.append(intention)
         question = _question(next(self._numbers), rounds, alike=alike, good=good)
-        given: dict[str, Any] = {"tools": self._tools if ours else None, "on_exit": on_exit}
+        tools = self._tools if by == "tool" else None
+        given: dict[str, Any] = {"tools": tools, "on_exit": on_exit}
+        act = Act("pause", 0) if by == "nobody" else act
         client, assistant_id = self._client, self._assistant_id
         if way == "ask":
             told = self._noted(thread_id, question)
@@ -242,6 +253,7 @@ class World:
         if not run_ids:
             intention.status = NEVER
             return
+        intention.unsent = False
         stream = self._client.threads.runs.attach(
             intention.thread_id, run_ids[0], tools=self._tools, outputs=intention.outputs
         )
@@ -252,11 +264,26 @@ class World:
             intention.outputs = ()
             await self.settle(intention)
 
+    async def submit(self, intention: Intention) -> None:
+        """Answer the calls of a run that was left with them, without a stream."""
+        (run_id,) = self._runs_of(intention)
+        calls = self._run(intention, run_id).tool_calls
+        outputs = [
+            ToolOutput(tool_call_id=call.id, output=output.output)
+            for call, output in zip(calls, intention.outputs, strict=True)
+        ]
+        intention.unsent = False
+        with self._bearing(OutcomeUnknown):  # two rounds that are alike are not told apart
+            await self._client.threads.runs.submit_tool_outputs(
+                intention.thread_id, run_id, tool_outputs=outputs
+            )
+            intention.outputs = ()
+
     async def cancel(self, intention: Intention) -> None:
         """Cancel the run of an intention that is open."""
         for run in self._kept(Run, intention.thread_id):
             if run.id in self._runs_of(intention) and not run.is_terminal:
-                intention.cancelled = True
+                intention.cancelled, intention.unsent = True, False
                 with self._bearing():
                     await self._client.threads.runs.cancel(intention.thread_id, run.id)
                     assert self._run(intention, run.id).status == "cancelled"
@@ -331,9 +358,12 @@ class World:
 
     async def _follow(self, stream: RunStream, intention: Intention, act: Act | None) -> None:
         """Read a run to its end, and note how it ended."""
+        fired, cancels = self.fired, stream._options.on_exit == "cancel"
         try:
             with self._bearing():
                 await self._read(stream, intention, act)
+                if cancels and fired == self.fired and not stream.pending_calls:
+                    assert self._run(intention, self._runs_of(intention)[0]).is_terminal
                 return
         except InvalidArgument:
             raise
@@ -365,6 +395,9 @@ class World:
                 if not stream.pending_calls:
                     break
                 intention.outputs = self._by_hand(stream.pending_calls, intention)
+                if act is not None and act.what == "pause":
+                    intention.unsent = True
+                    return
                 await stream.submit(intention.outputs)
                 intention.outputs = ()
             result = await stream.result()
@@ -406,13 +439,13 @@ class World:
         return serial
 
     @contextmanager
-    def _bearing(self) -> Iterator[None]:
-        """A failure is told only where more went wrong than is borne, and as one of transport."""
+    def _bearing(self, *also: type[AssistError]) -> Iterator[None]:
+        """A failure is told as one of transport, and only where more went wrong than is borne."""
         before = self.fired
         try:
             yield
-        except TROUBLE:
-            if self.fired - before <= BORNE:
+        except TROUBLE as error:
+            if self.fired - before <= (0 if isinstance(error, also) else BORNE):
                 raise
 
     def _fault(self, operation: Operation[Any], _index: int) -> Fault | None:

@@ -196,7 +196,7 @@ async def waiting_for_a_turn(ours: World) -> Work:
     return await two_rounds(ours)
 
 
-@scene(limits=Limits(requests_per_minute=3))
+@scene(limits=Limits(requests_per_minute=2))
 async def waiting_for_the_minute(ours: World) -> Work:
     await asyncio.sleep(61)
     return await plain(ours)
@@ -247,10 +247,9 @@ async def waiting_for_a_run(ours: World) -> Work:
 
 @scene()
 async def recorded(ours: World) -> Work:
-    inner = await two_rounds(ours)
     async def work() -> None:
         with record(ours.client):
-            await inner
+            await (await two_rounds(ours))
     return work()
 
 @scene(leaves=True)

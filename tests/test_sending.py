@@ -44,6 +44,9 @@ REFUSED = RateLimited("slow", status=429)
 SILENT = RequestTimeout("late")
 FAILED = ServerError("oops", status=500)
 DENIED = BadRequest("busy", status=400)
+ODD = DecodeError("of another shape")
+GARBLED = DecodeError("a page")
+GARBLED.garbled = True
 
 Look = Run | AssistError | None
 """What a look shows: the run, an error, or (None) that nothing is there."""
@@ -215,7 +218,8 @@ def test_a_budget_is_shared_and_refilled() -> None:
     assert len(send(READ, LOST, experience=shared).attempts) == 4
     assert len(send(BEGIN, UNSENT, experience=shared).attempts) == 2
     assert len(send(READ, LOST, experience=shared).attempts) == 1
-    send(READ, "thread", experience=shared)
+    for _ in range(2):
+        send(READ, "thread", experience=shared)
     assert len(send(READ, LOST, experience=shared).attempts) == 2
 
 
@@ -267,7 +271,7 @@ def test_a_deletion_of_nothing_is_an_error(before: Sequence[AssistError]) -> Non
         (READ, NotFound("gone", status=400)),
         (ops.UpdateThread(thread_id="t", params={}), NotFound("gone", status=400)),
         (DELETE, DENIED),
-        (DELETE, DecodeError("garbled")),
+        (DELETE, ODD),
     ],
 )
 def test_nothing_else_is_taken_for_done(operation: Operation[Any], error: AssistError) -> None:
@@ -287,7 +291,7 @@ def test_what_was_not_begun_is_sent_again_without_a_look(error: AssistError) -> 
     assert (sent.attempts, sent.looks) == ([0.0, 0.5, 1.5], [])
 
 
-@pytest.mark.parametrize("error", [LOST, FAILED, SILENT, BadRequest("late", status=408)])
+@pytest.mark.parametrize("error", [LOST, FAILED, SILENT, GARBLED, BadRequest("late", status=408)])
 @pytest.mark.parametrize("before", [0, 1, 2])
 def test_what_was_done_is_found_and_not_sent_again(before: int, error: AssistError) -> None:
     """At the first look or a later one: it may have been on its way."""
@@ -353,12 +357,20 @@ def test_what_may_be_under_way_is_not_sent_again(error: AssistError) -> None:
 
 
 def test_a_clock_that_ran_out_is_told_as_such() -> None:
-    """A stream that did not begin in time: found all the same, or FirstEventTimeout."""
-    late = FirstEventTimeout("late")
+    """A stream that did not begin in time: found all the same, or FirstEventTimeout.
 
-    assert send(BEGIN, late).error is late
+    It says where to look, for the run may be there.
+    """
+    late = FirstEventTimeout("late", request_id="q")
     assert send(BEGIN, late, looks=[FOUND]).result is FOUND
-    assert send(BEGIN, late, reconcile=False).error is late
+
+    for reconcile in (True, False):
+        sent = send(BEGIN, late, reconcile=reconcile)
+        assert sent.kind is FirstEventTimeout
+        assert "look at threads.runs.list('t')" in str(sent.error)
+        assert str(sent.error).startswith("late; ")
+        assert sent.error is not None
+        assert sent.error.request_id == "q"
 
 
 def test_what_nobody_knows_says_where_to_look() -> None:
@@ -374,15 +386,33 @@ def test_what_nobody_knows_says_where_to_look() -> None:
     assert len(sent.looks) == 3
 
 
-def test_an_error_that_was_answered_is_raised_as_such() -> None:
+@pytest.mark.parametrize("error", [FAILED, GARBLED])
+def test_an_error_that_was_answered_is_raised_as_such(error: AssistError) -> None:
     """It was received, it failed, and nothing of it is there."""
-    sent = send(BEGIN, FAILED, attempts=2)
+    sent = send(BEGIN, error, attempts=2)
 
-    assert sent.error is FAILED
+    assert sent.error is error
     assert len(sent.attempts) == 2
 
 
-@pytest.mark.parametrize("error", [LOST, SILENT, FAILED])
+def test_an_answer_that_says_nothing_is_told_as_a_failure() -> None:
+    """Nothing was lost; but what was answered does not tell whether the work was done."""
+    sent = send(ops.CreateFiles(files=()), FAILED)
+
+    assert sent.kind is OutcomeUnknown
+    assert "CreateFiles: the service failed (500: oops), and there is no way" in str(sent.error)
+
+
+def test_looking_ends_with_the_time_for_attempts() -> None:
+    """A first look is always made; after max_elapsed no other is waited for."""
+    rules: dict[str, Any] = {"first_delay": 10, "longest_delay": 100}
+
+    assert send(BEGIN, SILENT, max_elapsed=0, **rules).looks == [0.0, 20.0]
+    assert send(BEGIN, SILENT, max_elapsed=20, **rules).looks == [0.0, 20.0, 60.0]
+    assert send(BEGIN, SILENT, max_elapsed=19, **rules).looks == [0.0, 20.0]
+
+
+@pytest.mark.parametrize("error", [LOST, SILENT])
 def test_without_reconciling_nothing_is_looked_for(error: AssistError) -> None:
     """And nothing is sent again that may have been done."""
     sent = send(BEGIN, error, reconcile=False)
@@ -390,6 +420,15 @@ def test_without_reconciling_nothing_is_looked_for(error: AssistError) -> None:
     assert sent.kind is OutcomeUnknown
     assert (sent.attempts, sent.looks) == ([0.0], [])
     assert "Retry(reconcile=False)" in str(sent.error)
+
+
+@pytest.mark.parametrize("error", [FAILED, ServerError("late", status=504), GARBLED])
+def test_without_reconciling_an_answer_is_raised_as_it_is(error: AssistError) -> None:
+    """Whoever looks for nothing is told what was heard; it is not sent again either."""
+    sent = send(BEGIN, error, reconcile=False)
+
+    assert sent.error is error
+    assert (sent.attempts, sent.looks) == ([0.0], [])
 
 
 def test_without_reconciling_what_was_not_begun_is_sent_again() -> None:
@@ -466,9 +505,7 @@ def test_a_refusal_that_cannot_be_explained_leaves_it_unknown() -> None:
 
 def test_an_error_that_is_no_answer_is_raised_as_it_is() -> None:
     """Also after a lost attempt: it is no sign of the work."""
-    garbled = DecodeError("garbled")
-
-    assert send(BEGIN, LOST, garbled).error is garbled
+    assert send(BEGIN, LOST, ODD).error is ODD
 
 
 @pytest.mark.parametrize("last", [REFUSED, UNSENT])
@@ -512,13 +549,12 @@ def test_a_request_that_was_lost_before_is_looked_for_first() -> None:
     assert sent.attempts == []
 
 
-def test_a_request_that_was_lost_before_is_sent_again_if_it_is_not_there() -> None:
-    """As its second attempt."""
-    sent = send(BEGIN, FOUND, lost=LOST)
+def test_a_request_that_was_lost_before_is_never_sent_again() -> None:
+    """Its answer had begun, so that it was received: what no list shows may come later."""
+    sent = send(BEGIN, "unused", lost=LOST)
 
-    assert sent.result is FOUND
-    assert sent.numbers == [2]
-    assert send(BEGIN, FOUND, lost=LOST, attempts=1).kind is OutcomeUnknown
+    assert sent.kind is OutcomeUnknown
+    assert (sent.attempts, len(sent.looks)) == ([], 3)
 
 
 # What is known.
@@ -625,21 +661,49 @@ def test_an_attempt_that_cannot_be_repeated_ends_it() -> None:
     virtual_time.run(main())
 
 
-async def test_a_pause_can_be_cancelled() -> None:
-    """Whoever waits for the next attempt is free to go."""
-    failed = asyncio.Event()
+async def paused(act: Callable[[Experience, asyncio.Task[Any]], object]) -> AssistError:
+    """What an endless pause between two attempts ends in, when this is done meanwhile."""
+    failed, shared = asyncio.Event(), Experience(9)
 
-    async def once(_number: int) -> None:
+    async def once(number: int) -> None:
         failed.set()
-        raise LOST
+        raise LOST if number == 1 else ODD
 
     async def look(_question: Operation[Any]) -> Seen:
         raise AssertionError("nothing is to be looked for")
 
-    rules = Retry(first_delay=3600, longest_delay=3600, max_elapsed=None)
-    task = asyncio.create_task(Sending(READ, rules, Experience(9), look, 20).through(once))
+    rules = Retry(first_delay=3000, longest_delay=3000, max_elapsed=None)
+    task = asyncio.create_task(Sending(READ, rules, shared, look, 20).through(once))
     await failed.wait()
-    task.cancel()
-
-    with pytest.raises(asyncio.CancelledError):
+    act(shared, task)
+    with pytest.raises(AssistError) as caught:
         await task
+    return caught.value
+
+
+async def test_a_pause_can_be_cancelled() -> None:
+    """Whoever waits for the next attempt is free to go."""
+    with pytest.raises(asyncio.CancelledError):
+        await paused(lambda _shared, task: task.cancel())
+
+
+async def test_a_pause_ends_when_the_client_is_closed() -> None:
+    """The next attempt is made at once: it is told that the client is closed."""
+    assert await paused(lambda shared, _task: shared.close()) is ODD
+
+
+async def test_after_the_close_there_are_no_pauses() -> None:
+    """An attempt that fails only then does not wait either."""
+    shared = Experience(9)
+    shared.close()
+    await shared.pause(3000)
+
+
+async def test_a_pause_that_has_just_ended_bears_a_close() -> None:
+    """Its time is over, and whoever waited for it has not gone on yet."""
+    shared = Experience(9)
+    pause = asyncio.create_task(shared.pause(0))
+    await asyncio.sleep(0)
+    shared.close()
+    shared.close()
+    await pause

@@ -103,7 +103,7 @@ class Survival(RuleBasedStateMachine):
                 "way": st.sampled_from(["ask", "stream", "create"]),
                 "alike": st.booleans(),
                 "good": st.booleans(),
-                "ours": st.booleans(),
+                "by": st.sampled_from(["tool", "hand", "nobody"]),
                 "on_exit": st.sampled_from(["cancel", "leave"]),
                 "act": ACTS,
             }
@@ -130,6 +130,13 @@ class Survival(RuleBasedStateMachine):
         """Somebody goes on with a run that was left."""
         left = self.world.open
         self.do(self.until(self.world.settle(left[place % len(left)], act), crash), plan)
+
+    @precondition(lambda self: self.world.unsent)
+    @rule(place=PLACES, plan=PLANS)
+    def submit(self, place: int, plan: list[Trouble]) -> None:
+        """Calls that were left are answered."""
+        left = self.world.unsent
+        self.do(self.world.submit(left[place % len(left)]), plan)
 
     @precondition(lambda self: self.world.open)
     @rule(place=PLACES, plan=PLANS)

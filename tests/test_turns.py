@@ -23,16 +23,24 @@ PATIENCE = 10  # seconds; nothing here takes one
 class Visitor:
     """Takes a turn, notes when it began, and holds it for a time, or until it is let go."""
 
-    def __init__(self, turns: Turns, begun: list["Visitor"], seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        turns: Turns,
+        begun: list["Visitor"],
+        seconds: float | None = None,
+        *,
+        urgent: bool = False,
+    ) -> None:
         self.began: float | None = None
         self.leave = asyncio.Event()
+        self.is_urgent = urgent
         self._turns = turns
         self._begun = begun
         self._seconds = seconds
 
     async def visit(self) -> None:
         """Come, stay and go."""
-        async with self._turns.turn():
+        async with self._turns.turn(urgent=self.is_urgent):
             self.began = asyncio.get_running_loop().time()
             self._begun.append(self)
             if self._seconds is None:
@@ -64,7 +72,7 @@ def test_without_limits_a_turn_costs_nothing() -> None:
     turns = Turns()
     turn = turns.turn()
 
-    assert turns.turn() is turn
+    assert turns.turn() is turns.turn(urgent=True) is turn
     for _ in range(1000):
         with pytest.raises(StopIteration):
             turn.__aenter__().__await__().send(None)
@@ -192,6 +200,126 @@ def test_turns_begin_as_soon_as_both_limits_and_the_line_allow(
     if minute is not None:
         # Sums and differences of floats are rounded.
         assert all(b - a > MINUTE - 1e-9 for a, b in zip(times, times[minute:], strict=False))
+
+
+async def test_what_is_urgent_begins_at_once_and_takes_a_seat() -> None:
+    """Though none is free and others wait; they come when fewer are open than may be."""
+    turns, begun = Turns(2), list[Visitor]()
+    holders, waiting = [Visitor(turns, begun) for _ in range(2)], Visitor(turns, begun)
+    urgent = [Visitor(turns, begun, urgent=True) for _ in range(2)]
+    everyone = [*holders, waiting, *urgent]
+    tasks = [asyncio.create_task(one.visit()) for one in everyone]
+    await quiet()
+    assert begun == [*holders, *urgent]
+    for one in (holders[0], urgent[0]):
+        one.leave.set()
+        await quiet()
+        assert waiting not in begun
+    urgent[1].leave.set()
+    await quiet()
+    assert begun[-1] is waiting
+    for one in everyone:
+        one.leave.set()
+    await asyncio.gather(*tasks)
+    assert await free_seats(turns) == 2
+
+
+async def test_what_is_urgent_leaves_a_seat_that_was_promised_alone() -> None:
+    """Who was told that it may go goes, though something urgent begins just then."""
+    turns, begun = Turns(1), list[Visitor]()
+    holder, first = Visitor(turns, begun), Visitor(turns, begun)
+    tasks = [asyncio.create_task(one.visit()) for one in (holder, first)]
+    await quiet()
+    holder.leave.set()
+    while turns._line and not next(iter(turns._line)).done():
+        await asyncio.sleep(0)
+    async with turns.turn(urgent=True):
+        await quiet()
+        assert begun == [holder, first]
+    first.leave.set()
+    await asyncio.gather(*tasks)
+    assert await free_seats(turns) == 1
+
+
+def test_what_is_urgent_has_its_place_in_the_minute() -> None:
+    """It begins when it comes; others, also those who wait already, begin later for it."""
+
+    async def main() -> None:
+        turns, begun = Turns(None, 2), list[Visitor]()
+        await Visitor(turns, begun, 0).visit()
+        await asyncio.sleep(30)
+        await Visitor(turns, begun, 0).visit()
+        waiting = [Visitor(turns, begun, 0) for _ in range(2)]
+        tasks = [asyncio.create_task(one.visit()) for one in waiting]
+        await asyncio.sleep(10)
+        await Visitor(turns, begun, 0, urgent=True).visit()
+        await asyncio.gather(*tasks)
+        times = [one.began for one in begun]
+        assert times == pytest.approx([0, 30, 40, 90, 100], abs=3 * LATE)
+        assert turns._timer is None
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+async def test_an_urgent_turn_that_fails_is_over(error: type[BaseException]) -> None:
+    """The seat it took is given back."""
+    turns = Turns(1)
+    with pytest.raises(error):
+        async with turns.turn(urgent=True):
+            raise error
+
+    assert await free_seats(turns) == 1
+
+
+async def test_nothing_is_so_urgent_that_a_closed_client_does_it() -> None:
+    """It is told that the client is closed, as any other."""
+    turns = Turns(1)
+    turns.close()
+    with pytest.raises(LocalProtocolError, match="closed"):
+        async with turns.turn(urgent=True):
+            pass
+
+
+@given(
+    limit=st.none() | st.integers(1, 3),
+    minute=st.none() | st.integers(1, 5),
+    visits=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 90), st.booleans()), max_size=20),
+)
+def test_only_what_is_urgent_exceeds_the_limits(
+    limit: int | None, minute: int | None, visits: list[tuple[int, int, bool]]
+) -> None:
+    """It begins as it comes; any other begins, and only where both limits have room for it."""
+
+    begun: list[Visitor] = []
+    came: dict[Visitor, float] = {}
+    left: dict[Visitor, float] = {}
+
+    async def main() -> None:
+        turns, loop = Turns(limit, minute), asyncio.get_running_loop()
+
+        async def come(at: float, stay: float, *, urgent: bool) -> None:
+            await asyncio.sleep(at)
+            visitor = Visitor(turns, begun, stay, urgent=urgent)
+            came[visitor] = loop.time()
+            await visitor.visit()
+            left[visitor] = loop.time()
+
+        async with asyncio.TaskGroup() as group:
+            for number, (at, stay, urgent) in enumerate(visits):  # timers of one time have no order
+                group.create_task(come(at + number * 3e-5, stay, urgent=urgent))
+
+    virtual_time.run(main())
+
+    assert len(begun) == len(visits)
+    for number, visitor in enumerate(begun):
+        began, before = visitor.began or 0, begun[:number]
+        if visitor.is_urgent:
+            assert began == came[visitor]
+            continue
+        assert limit is None or sum(left[one] > began for one in before) < limit
+        lately = [one for one in before if (one.began or 0) > began - MINUTE]
+        assert minute is None or len(lately) < minute
 
 
 Cancel = Callable[[int, Coroutine[Any, Any, None]], Any]

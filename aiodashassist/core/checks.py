@@ -14,6 +14,8 @@ METADATA_KEY = 64
 METADATA_VALUE = 512
 DEEPEST = 100  # levels inside a value
 UNSENDABLE = re.compile("[\r\n\0\ud800-\udfff]")
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a header's name (RFC 9110, 5.6.2)
+FRAMING = ("content-length", "transfer-encoding")  # only the connection knows
 
 
 def identifier(name: str, value: object) -> None:
@@ -100,7 +102,7 @@ def headers(value: object) -> None:
 
     Raises:
         InvalidArgument: a name or a value that is no text, has a line break in it, or cannot be
-            written as UTF-8.
+            written as UTF-8; a name that is no token, or says how long the body is.
     """
     if not isinstance(value, Mapping):
         raise InvalidArgument(f"headers must be a mapping, not {type(value).__name__}")
@@ -108,3 +110,7 @@ def headers(value: object) -> None:
         for text in (name, item):
             if not isinstance(text, str) or UNSENDABLE.search(text):
                 raise InvalidArgument(f"the header {name!r:.60} must be one line of text")
+        if TOKEN.fullmatch(name) is None:
+            raise InvalidArgument(f"no header is named {name!r:.60}")
+        if name.lower() in FRAMING:
+            raise InvalidArgument(f"{name} is not yours to say: it is the connection's")

@@ -78,7 +78,7 @@ class Runs:
         """
         operation = ops.CreateRun(thread_id=thread_id, params=prepared(params))
         run = await self._session.call(operation)
-        if self._session.provider.blocks and run.status not in RESTING:
+        if self._session.provider.blocks and run.status not in {"", *RESTING}:
             return await self.wait(thread_id, run.id)  # the answer was lost, and the run found
         return run
 

@@ -45,7 +45,9 @@ ATTEMPTS = 5  # to begin a run where others begin theirs
 # service may be slow to say that a run has its outputs.
 LOOKS = 3  # at a run that nobody answers, before it is given up
 # No document says what is answered then (dashscope.md §8); these are the usual words.
-REFUSED = re.compile(r"\bactive run\b|\brun\b.*\bactive\b", re.IGNORECASE | re.DOTALL)
+ACTIVE_RUN = re.compile(r"\bactive run\b", re.IGNORECASE)
+RUN = re.compile(r"\brun\b", re.IGNORECASE)
+ACTIVE = re.compile(r"\bactive\b", re.IGNORECASE)
 
 
 class ThreadSession:
@@ -180,7 +182,7 @@ class ThreadSession:
                 return await self._streams.make(opening, handling).__aenter__()
             except APIError as error:
                 refusal = error
-            says_so = REFUSED.search(refusal.message) is not None
+            says_so = _says_active(refusal.message)
             # The words are a service's own: in case of doubt, the thread's runs tell.
             if not says_so and not isinstance(refusal, BadRequest | Conflict):
                 break
@@ -302,3 +304,11 @@ def asked(session: Session, thread_id: str, content: str, params: StreamParams) 
     for operation in (message, ops.CreateRun(thread_id=thread_id, params=run, stream=True)):
         session.provider.encode(operation)
     return run
+
+
+def _says_active(words: str) -> bool:
+    """Whether a refusal says that a run is active; it is read once, however long it is."""
+    run = RUN.search(words)
+    if run is not None and ACTIVE.search(words, run.end()) is not None:
+        return True
+    return ACTIVE_RUN.search(words) is not None

@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
 
 from aiodashassist.core.provider import Request
-from aiodashassist.errors import AssistError
+from aiodashassist.errors import ConfigError
+from aiodashassist.testing.scrubbing import Scrubber
 
 __all__ = (
     "Answered",
@@ -19,6 +20,7 @@ __all__ = (
     "Cassette",
     "CassetteError",
     "Exchange",
+    "Exchanges",
     "Failed",
     "FormFile",
     "FormSent",
@@ -28,18 +30,22 @@ __all__ = (
 VERSION = 1
 ESCAPED = "surrogateescape"  # how aiohttp puts bytes that are no UTF-8 into a text
 NUMBERS = re.compile(rb"\[\n[\s\d.,e+-]+\]")  # no string has a line break in JSON
+PRIVATE = 0o600  # a new file is its owner's alone: it holds what was said
 BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 End: TypeAlias = Literal["whole", "broken", "silent", "left"]
 Failing: TypeAlias = Literal["refused", "lost", "silent", "left"]
 
 
-class CassetteError(AssistError):
+class CassetteError(ConfigError):
     """A file that is no cassette, or one that does not fit the client."""
 
 
 class NotRecorded(CassetteError):
-    """A request that the cassette has no answer for, or none that was not given yet."""
+    """A request that the cassette has no answer for, or none that was not given yet.
+
+    It names the request, and the field that is another than recorded, and shows nothing of either.
+    """
 
 
 class Body(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,26 +96,22 @@ class Asked(Struct, frozen=True, kw_only=True, omit_defaults=True):
     form: FormSent | None = None
 
     @classmethod
-    def of(cls, request: Request, clean: Callable[[bytes], bytes]) -> Self:
-        """This request; whatever a person may have put into it has gone through `clean`."""
-
-        def text(given: str) -> str:
-            return clean(given.encode(errors="replace")).decode()
-
+    def of(cls, request: Request, scrubber: Scrubber) -> Self:
+        """This request, without secrets in whatever a person may have put into it."""
         form = None
         if request.form is not None:
             files = (
-                FormFile(field=name, filename=text(file.filename), size=file.size)
+                FormFile(field=name, filename=scrubber.text(file.filename), size=file.size)
                 for name, file in request.form.files
             )
-            fields = ((name, text(value)) for name, value in request.form.fields)
+            fields = ((name, scrubber.named(name, value)) for name, value in request.form.fields)
             form = FormSent(fields=tuple(fields), files=tuple(files))
         return cls(
             operation=request.operation,
             method=request.method,
-            path=text(request.path),
-            query={name: text(value) for name, value in request.query.items()},
-            body=None if request.body is None else Body.of(clean(request.body)),
+            path=scrubber.text(request.path),
+            query={name: scrubber.named(name, value) for name, value in request.query.items()},
+            body=None if request.body is None else Body.of(scrubber.data(request.body)),
             form=form,
         )
 
@@ -181,6 +183,13 @@ class Exchange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     failure: Failed | None = None
 
 
+class Exchanges(Protocol):
+    """Exchanges, and how many there are, which costs less."""
+
+    def __iter__(self) -> Iterator[Exchange]: ...
+    def __len__(self) -> int: ...
+
+
 class _File(Struct, frozen=True, kw_only=True):
     cassette: int
     provider: str
@@ -194,10 +203,10 @@ class Cassette:
 
     Args:
         provider: whose wire it is.
-        exchanges: gives them; while it is recorded there are ever more.
+        exchanges: all of them; while it is recorded there are ever more.
     """
 
-    def __init__(self, provider: str, exchanges: Callable[[], Sequence[Exchange]]) -> None:
+    def __init__(self, provider: str, exchanges: Exchanges) -> None:
         self.provider = provider
         self._exchanges = exchanges
 
@@ -218,10 +227,10 @@ class Cassette:
         for number, exchange in enumerate(found.exchanges):
             if (fault := _fault(exchange, len(found.exchanges))) is not None:
                 raise CassetteError(f"{os.fspath(path)}: exchange {number} {fault}")
-        return cls(found.provider, lambda: found.exchanges)
+        return cls(found.provider, found.exchanges)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a file; folders are made.
+        """Write a file, which is for its owner alone if it is new; folders are made.
 
         Raises:
             OSError: it cannot be written.
@@ -231,15 +240,23 @@ class Cassette:
         text = NUMBERS.sub(lambda found: b" ".join(found[0].split()), text)
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text + b"\n")
+        with open(target, "wb", opener=_opened) as file:
+            file.write(text + b"\n")
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """All of them, in the order of their requests."""
-        return tuple(self._exchanges())
+        """All of them, in the order of their requests.
+
+        Of a recording they are made anew, without secrets, each time: keep them in a variable.
+        """
+        return tuple(self._exchanges)
 
     def __repr__(self) -> str:
-        return f"Cassette({self.provider}, {len(self.exchanges)} exchanges)"
+        return f"Cassette({self.provider}, {len(self._exchanges)} exchanges)"
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags, PRIVATE)
 
 
 def _fault(exchange: Exchange, count: int) -> str | None:

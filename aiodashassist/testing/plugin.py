@@ -6,13 +6,17 @@
 
     async def test_answers(dashscope): ...
 
-pytest finds it by itself. It works with pytest-asyncio in either mode, and with anyio's plugin on
-its asyncio backend. A `local_server` of your own, in a conftest.py, is what the clients then use.
+The clients send again at once, without pauses: `Retry(first_delay=0)`.
+
+pytest finds it by itself. It works with pytest-asyncio (0.24 or newer) in either mode, and with
+anyio's plugin on its asyncio backend. A `local_server` of your own, in a conftest.py, is what the
+clients then use.
 
 pytest imports this at its start, whether anybody asks for it or not: all else is imported later.
 """
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,16 +30,20 @@ __all__ = ("appbuilder", "dashscope", "local_server")
 
 SCOPES = ("function", "class", "module", "package", "session")
 """Whose event loop a test of pytest-asyncio may run in; what it uses must be opened there."""
+ASKING = (1, 1)
+"""The first pytest-asyncio that takes fixtures when a test asks, and not when it is collected."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the fixtures of every plugin that runs async tests here."""
-    _register(config, "anyio", pytest.fixture)
-    if _has_pytest_asyncio(config):
-        import pytest_asyncio  # noqa: PLC0415 (only where it is there)
+    """Make the fixtures that an older pytest-asyncio has to see before it collects tests.
 
-        for scope in SCOPES:
-            _register(config, f"asyncio_{scope}", pytest_asyncio.fixture, loop_scope=scope)
+    Nothing is raised here, whatever is installed: it would end the run of a suite that has no use
+    for us. Who asks for a fixture is told.
+    """
+    with suppress(Exception):
+        if _has_pytest_asyncio(config) and _version_of_pytest_asyncio() < ASKING:
+            for scope in SCOPES:
+                _register_asyncio(config, scope)
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def appbuilder(request: pytest.FixtureRequest) -> "AppBuilder":
 def _register(
     config: pytest.Config, flavour: str, fixture: Callable[..., Any], **options: Any
 ) -> None:
-    """Make the async fixtures in a flavour of their own."""
+    """Make the async fixtures in a flavour of their own, where they are not there yet."""
 
     async def opened_server() -> AsyncIterator[Any]:
         from aiodashassist.server import LocalServer  # noqa: PLC0415
@@ -68,18 +76,20 @@ def _register(
             yield server
 
     async def opened_dashscope(local_server: Any) -> AsyncIterator[Any]:
-        from aiodashassist import DashScope  # noqa: PLC0415
+        from aiodashassist import DashScope, Retry  # noqa: PLC0415
 
-        async with local_server.client(DashScope) as client:
+        async with local_server.client(DashScope, retry=Retry(first_delay=0)) as client:
             yield client
 
     async def opened_appbuilder(local_server: Any) -> AsyncIterator[Any]:
-        from aiodashassist import AppBuilder  # noqa: PLC0415
+        from aiodashassist import AppBuilder, Retry  # noqa: PLC0415
 
-        async with local_server.client(AppBuilder) as client:
+        async with local_server.client(AppBuilder, retry=Retry(first_delay=0)) as client:
             yield client
 
     holder = ModuleType(f"aiodashassist_{flavour}")
+    if config.pluginmanager.hasplugin(holder.__name__):
+        return
     made = {
         "local_server": opened_server,
         "dashscope": opened_dashscope,
@@ -89,6 +99,17 @@ def _register(
         known_as = f"_{flavour}_{name}"
         setattr(holder, known_as, fixture(name=known_as, **options)(function))
     config.pluginmanager.register(holder, holder.__name__)
+
+
+def _register_asyncio(config: pytest.Config, scope: str) -> None:
+    """Make the fixtures that are opened in one of pytest-asyncio's loops.
+
+    Raises:
+        TypeError: pytest-asyncio is older than 0.24, and its fixtures have no loop of their own.
+    """
+    import pytest_asyncio  # noqa: PLC0415 (only where it is there)
+
+    _register(config, f"asyncio_{scope}", pytest_asyncio.fixture, loop_scope=scope)
 
 
 def _opened(request: pytest.FixtureRequest, name: str) -> object:
@@ -101,15 +122,35 @@ def _opened(request: pytest.FixtureRequest, name: str) -> object:
         backend = request.getfixturevalue("anyio_backend_name")
         if backend != "asyncio":
             pytest.skip(f"aiodashassist runs on asyncio, not on {backend}")
+        _register(request.config, "anyio", pytest.fixture)
         return request.getfixturevalue(f"_anyio_{name}")
-    if marker is None:
+    if marker is None or not _has_pytest_asyncio(request.config):
         words = f"{name} is for async tests, run by pytest-asyncio or marked with pytest.mark.anyio"
         pytest.fail(words, pytrace=False)
-    usual = request.config.getini("asyncio_default_test_loop_scope")
-    scope = marker.kwargs.get("loop_scope") or usual or "function"
+    scope = _loop_scope(request.config, marker)
+    try:
+        _register_asyncio(request.config, scope)
+    except TypeError:
+        pytest.fail(f"{name} needs pytest-asyncio 0.24 or newer", pytrace=False)
     return request.getfixturevalue(f"_asyncio_{scope}_{name}")
+
+
+def _loop_scope(config: pytest.Config, marker: pytest.Mark) -> str:
+    """Whose event loop a test of pytest-asyncio runs in."""
+    usual = None
+    with suppress(ValueError, KeyError):  # before 0.26 there is no such setting
+        usual = config.getini("asyncio_default_test_loop_scope")
+    given = marker.kwargs.get("loop_scope") or marker.kwargs.get("scope")  # the older word for it
+    return str(given or usual or "function")
 
 
 def _has_pytest_asyncio(config: pytest.Config) -> bool:
     """Whether it runs tests here, by whatever name it was loaded."""
     return any(map(config.pluginmanager.hasplugin, ("asyncio", "pytest_asyncio.plugin")))
+
+
+def _version_of_pytest_asyncio() -> tuple[int, ...]:
+    """Its first two numbers."""
+    import pytest_asyncio  # noqa: PLC0415 (only where it is there)
+
+    return tuple(int(number) for number in pytest_asyncio.__version__.split(".")[:2])

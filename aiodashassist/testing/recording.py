@@ -30,9 +30,15 @@ def record(
             await client.ask(...)
 
     The cassette can be replayed and saved at any time. Streams are recorded as they are read,
-    broken and refused connections as such. Request headers, keys (of 8 characters or more), users'
-    tokens of plugins and cookies are never on it, wherever they are quoted; what was said is. Of
-    an upload it has names and sizes, of a download the bytes.
+    broken and refused connections as such. Of an upload it has names and sizes, of a download the
+    bytes.
+
+    What was said is on it; request headers, keys and cookies never are. Nor is what has the name of
+    a secret: `auth`, `key`, `session`, `token` and the like in a query or a form; a field of a body
+    whose name ends with `token`, `secret`, `password`, `api_key`, `access_key`, `private_key`,
+    `authorization`, `cookie`, `credential` or `signature`. All these, if they have 8 characters or
+    more, are blotted out wherever they are quoted, too. A secret without such a name stays, and so
+    does one by whose name it would be known, if a model streams both in pieces.
 
     Args:
         client: whose requests.
@@ -47,7 +53,7 @@ def record(
     if pool.wrap is not None:
         raise LocalProtocolError("the client is being recorded already")
     recorder = _Recorder(timings=timings)
-    cassette = Cassette(client._session.provider.name, recorder.exchanges)  # noqa: SLF001
+    cassette = Cassette(client._session.provider.name, recorder)  # noqa: SLF001
     pool.wrap = recorder.around
     try:
         yield cassette
@@ -75,7 +81,9 @@ class _Recorder:
     def begin(self, request: Request, headers: Mapping[str, str]) -> Take:
         """A request is about to be sent."""
         self._scrubber.learn(headers)
-        self._scrubber.learn_tokens(request.body or b"")
+        self._scrubber.learn_named(request.query.items())
+        self._scrubber.learn_named(request.form.fields if request.form is not None else ())
+        self._scrubber.learn_body(request.body or b"")
         if request.operation in ACTS:
             for take in self._takes:
                 take.acted_on(_run_of(request), len(self._takes))
@@ -83,11 +91,14 @@ class _Recorder:
         self._takes.append(take)
         return take
 
-    def exchanges(self) -> list[Exchange]:
-        """All of them, without secrets."""
+    def __iter__(self) -> Iterator[Exchange]:
+        """All exchanges, without secrets."""
         for take in self._takes:
-            self._scrubber.learn_tokens(b"".join(take.pieces))
-        return [take.exchange(self._scrubber) for take in self._takes]
+            self._scrubber.learn_body(b"".join(take.pieces))
+        return iter([take.exchange(self._scrubber) for take in self._takes])
+
+    def __len__(self) -> int:
+        return len(self._takes)
 
 
 class _Listening:

@@ -1,12 +1,10 @@
 """Gives a client the answers of a cassette: all of the client is used, only its session is not."""
 
 import asyncio
-import json
 import os
 import re
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
@@ -27,6 +25,8 @@ from aiodashassist.testing.cassette import (
     Failed,
     NotRecorded,
 )
+from aiodashassist.testing.matching import difference
+from aiodashassist.testing.scrubbing import Scrubber
 
 __all__ = ("replay",)
 
@@ -48,6 +48,7 @@ def replay(
     cassette: Cassette | str | os.PathLike[str],
     kind: type[C],
     *,
+    strict: bool = True,
     timings: bool = False,
     **options: Any,
 ) -> C:
@@ -56,20 +57,22 @@ def replay(
         async with replay("weather.json", DashScope) as client:
             await client.ask(...)
 
-    A request gets the first answer, not given yet, to one with the same method, path, query and
-    body; else to one with the same method and path. Ids of operations in the metadata and users'
-    tokens do not count. Pieces of a stream that came after the outputs of tools were sent, come
-    after they are sent again.
+    A request gets the first answer, not given yet, to the same one: of the same method, path, query
+    and body. Ids of operations in the metadata do not count, and what is blotted out on the
+    cassette may be anything. Pieces of a stream that came after the outputs of tools were sent,
+    come after they are sent again.
 
     Args:
         cassette: recorded by `record`, or the path of a file.
         kind: `DashScope` or `AppBuilder`, as it was recorded.
+        strict: whether a request that says something else than any recorded one is an error, and
+            not given the first answer to one of its method and path.
         timings: whether all takes as long as it did, where the cassette knows.
         options: of the client.
 
     Returns:
         The client, to be used with `async with`. It raises `NotRecorded` for a request that the
-        cassette has no answer for.
+        cassette has no answer for, and names the first field that is not as recorded.
 
     Raises:
         CassetteError: the file is no cassette, or one of another service.
@@ -80,7 +83,7 @@ def replay(
         cassette = Cassette.load(cassette)
     if "session" in options:
         raise ConfigError("a client that is replayed has a session of its own")
-    player = _Player(cassette.exchanges, timings=timings)
+    player = _Player(cassette.exchanges, strict=strict, timings=timings)
     usual = {"base_url": "http://127.0.0.1" + kind.local_path, "api_key": "none"}
     client: C = kind(**{**usual, "session": player, **options})
     provider = client._session.provider.name  # noqa: SLF001
@@ -98,9 +101,9 @@ class _Player:
 
     closed = False
 
-    def __init__(self, exchanges: tuple[Exchange, ...], *, timings: bool) -> None:
+    def __init__(self, exchanges: tuple[Exchange, ...], *, strict: bool, timings: bool) -> None:
         self._exchanges = exchanges
-        self._plain = [_plain(exchange.request) for exchange in exchanges]
+        self._strict = strict
         self._timings = timings
         self._used: set[int] = set()
         self._open: set[_Played] = set()
@@ -139,19 +142,31 @@ class _Player:
         return exchange
 
     def _find(self, request: Request) -> int:
-        asked = Asked.of(request, bytes)
+        """The number of the exchange for a request.
+
+        Raises:
+            NotRecorded: there is none.
+        """
+        asked = Asked.of(request, Scrubber())  # which knows no secrets but by their names
         alike = [
             number
             for number, exchange in enumerate(self._exchanges)
             if (exchange.request.method, exchange.request.path) == (asked.method, asked.path)
         ]
         left = [number for number in alike if number not in self._used]
-        if not left:
-            had = f"all {len(alike)} that it has were given" if alike else "it has none"
-            what = f"{asked.operation} ({asked.method} {asked.path})"
-            raise NotRecorded(f"the cassette has no answer to {what}: {had}")
-        plain = _plain(asked)
-        return next((number for number in left if self._plain[number] == plain), left[0])
+        differs: list[str] = []
+        for number in left:
+            found = difference(self._exchanges[number].request, asked)
+            if found is None:
+                return number
+            differs.append(found)
+        if left and not self._strict:
+            return left[0]
+        why = f"all {len(alike)} that it has were given" if alike else "it has none"
+        if differs:
+            why = f"{differs[0]} is not as recorded, and with strict=False does not count"
+        what = f"{asked.operation} ({asked.method} {asked.path})"
+        raise NotRecorded(f"the cassette has no answer to {what}: {why}")
 
     def _pieces(self, answer: Answered) -> deque[bytes]:
         """The body as it came, with the marks that this client looks for."""
@@ -249,26 +264,3 @@ def _mark(body: Body | None) -> bytes | None:
     """The id of an operation that a body has."""
     found = MARKED.search(body.data) if body is not None else None
     return found[1] if found else None
-
-
-def _plain(asked: Asked) -> tuple[object, ...]:
-    """What two requests must have in common to be the same."""
-    body: object = asked.body.data if asked.body is not None else None
-    if asked.body is not None:
-        with suppress(ValueError, RecursionError):
-            body = _without_marks(json.loads(asked.body.data))
-    return asked.query, body, asked.form
-
-
-def _without_marks(value: Any) -> Any:
-    """A body without what is another one each time, or is not on the cassette."""
-    if isinstance(value, list):
-        return [_without_marks(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {
-        key: _without_marks(item) for key, item in value.items() if key not in ("user_token", MARK)
-    }
-    if kept.get("metadata") == {}:  # with nothing but a mark in it, or none
-        del kept["metadata"]
-    return kept

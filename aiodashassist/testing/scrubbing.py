@@ -1,4 +1,4 @@
-"""What must not be on a cassette: keys, users' tokens, cookies, in whatever spelling.
+"""What must not be on a cassette: keys, tokens, passwords, cookies, in whatever spelling.
 
 A blot is as long as what it covers, so that a body keeps its length, and so do its chunks.
 """
@@ -8,18 +8,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from aiodashassist.discretion import SHORTEST
+from aiodashassist.discretion import NAMED_SECRET, SHORTEST
 
 __all__ = ("Scrubber", "without_secrets")
 
-NAMED_SECRET = re.compile(
-    "auth|cookie|credential|key|passw|secret|session|signature|token", re.IGNORECASE
+# Fields of a body are named more carefully than headers and queries: there are tools that look for
+# a `keyword` or an `author`. How deep a JSON text is inside of JSON texts is told by the
+# backslashes before its quotes.
+FIELD = re.compile(
+    rb'(\\{0,63})"[^"\\\n]{0,64}'
+    rb"(?i:token|secret|passwd|password|api[_-]?key|access[_-]?key|private[_-]?key"
+    rb'|authorization|cookie|credentials?|signature)\1"\s*:\s*\1"'
 )
-# How deep a JSON text is inside of JSON texts is told by the backslashes before its quotes; a run
-# of them that is longer by whole escaped backslashes ends the string, too.
-USER_TOKEN = re.compile(
-    rb'(\\*)"user_token\1"\s*:\s*\1"((?:.*?(?<!\\))(?:\1\\\1\\)*)(?:\1"|\Z)', re.DOTALL
-)
+QUOTE = re.compile(rb'(?<!\\)\\*"|\n')
 STRING = re.compile(rb'"(\w+)"\s*:\s*"((?:[^"\\]|\\.)*)', re.DOTALL)
 SPELLED = re.compile(
     rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|[\x00-\x7f]|[\xc0-\xff][\x80-\xbf]+",
@@ -48,17 +49,23 @@ class Scrubber:
                 for cookie in value.split(";"):
                     self._add(cookie.partition("=")[2].strip())
 
-    def learn_tokens(self, data: bytes) -> None:
-        """Take the tokens of plugins' users (dashscope.md §3.9)."""
-        for found in USER_TOKEN.finditer(data):
-            token = found[2]
-            for _ in range((len(found[1]) + 1).bit_length()):
-                token = _decoded(token).encode(errors="surrogatepass")
-            self._add(token.decode(errors="surrogatepass"))
+    def learn_named(self, fields: Iterable[tuple[str, str]]) -> None:
+        """Take what stands in a query or a form under names of secrets."""
+        for name, value in fields:
+            if NAMED_SECRET.search(name):
+                self._add(value)
+
+    def learn_body(self, data: bytes) -> None:
+        """Take what a body has under names of secrets, as tokens of users (dashscope.md §3.9)."""
+        for value in _values(data):
+            said = data[value.start : value.end]
+            for _ in range((value.slashes + 1).bit_length()):
+                said = _decoded(said).encode(errors="surrogatepass")
+            self._add(said.decode(errors="surrogatepass"))
 
     def data(self, data: bytes) -> bytes:
         """A body without them."""
-        spans = [found.span(2) for found in USER_TOKEN.finditer(data)]
+        spans = [(value.start, value.end) for value in _values(data)]
         for pattern in self._secrets.values():
             spans += [found.span() for found in pattern.finditer(data)]
         return _blotted(data, [*spans, *_scattered(data, self._secrets)])
@@ -67,9 +74,45 @@ class Scrubber:
         """A text without them; what cannot be written as UTF-8 is a question mark."""
         return self.data(text.encode(errors="replace")).decode()
 
+    def named(self, name: str, text: str) -> str:
+        """What a query or a form has under this name, without them."""
+        return "*" * len(text) if NAMED_SECRET.search(name) else self.text(text)
+
     def _add(self, secret: str) -> None:
         if len(secret) >= SHORTEST and secret not in self._secrets:
             self._secrets[secret] = re.compile(b"".join(map(_spellings, secret)), re.DOTALL)
+
+
+class _Value(NamedTuple):
+    """A value by whose name it is secret: where it is, and the backslashes before its quotes."""
+
+    start: int
+    end: int
+    slashes: int
+
+
+def _values(data: bytes) -> Iterator[_Value]:
+    """All of them; a value that is cut off ends with the text that it stands in."""
+    for found in FIELD.finditer(data):
+        slashes = len(found[1])
+        yield _Value(found.end(), _end(data, found.end(), slashes), slashes)
+
+
+def _end(data: bytes, start: int, slashes: int) -> int:
+    """Where a string ends: at its own quote, or at that of a string which it stands in.
+
+    Before the quote that ends a string there are its own backslashes, and before them whole escaped
+    backslashes that belong to what it says.
+    """
+    outer = [(1 << depth) - 1 for depth in range(slashes.bit_length())]
+    for found in QUOTE.finditer(data, start):
+        run = found.end() - found.start() - 1
+        if found[0] == b"\n":  # there is none in JSON
+            return found.start()
+        for own in (*outer, slashes):
+            if run % (2 * own + 2) == own:
+                return found.end() - 1 - own
+    return len(data)
 
 
 class _String(NamedTuple):

@@ -87,7 +87,7 @@ class Take:
 
     def exchange(self, scrubber: Scrubber) -> Exchange:
         """As it stands on the cassette."""
-        request = Asked.of(self._request, scrubber.data)
+        request = Asked.of(self._request, scrubber)
         words = scrubber.text(self._words)
         if self._status is None:
             kind = self._failed or "left"

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ from aiodashassist import (
     AssistantsClient,
     CallInfo,
     Conflict,
+    LocalProtocolError,
     MessageDelta,
     RunStream,
     ToolOutput,
+    ToolStarted,
+    tool,
 )
 from aiodashassist.core.models import TERMINAL
-from aiodashassist.resources import holds
+from aiodashassist.resources import holds, sessions
 from aiodashassist.resources.sessions import OnActive, ThreadSession
 from aiodashassist.server import LocalServer
 from aiodashassist.server.engines import End, Move, Say, Turn
@@ -268,6 +272,93 @@ async def test_an_active_run_is_reported(
 
     async with session:
         assert (await session.ask("/say ours", assistant_id=assistant_id)).text == "ours"
+
+
+@pytest.fixture
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at active runs follow upon each other."""
+    monkeypatch.setattr(sessions, "pauses", lambda: repeat(0.0))
+
+
+@pytest.mark.usefixtures("_no_pauses")
+@pytest.mark.parametrize("way", ["attach", "cancel", "on_active"])
+async def test_a_run_of_ours_that_nobody_answers_is_reported(
+    client: AssistantsClient, told: list[CallInfo], assistant_id: str, thread_id: str, way: str
+) -> None:
+    """Nobody else can end it: it is a Conflict that names it, and no wait; and see what helps."""
+    session = client.threads.session(thread_id)
+    async with asyncio.timeout(PATIENCE):
+        question = '/call echo {"text": "1"}\n/then\n/say theirs'
+        first = await session.ask(question, assistant_id=assistant_id, tools=None)
+        assert first.pending_calls
+        with pytest.raises(Conflict, match="on_active='cancel'") as caught:
+            await session.ask("/say ours", assistant_id=assistant_id)
+        assert (caught.value.run_id, caught.value.thread_id) == (first.run.id, thread_id)
+        assert [info.operation for info in told].count("CreateMessage") == 1
+        assert await status_of(client, thread_id, first.run.id) == "requires_action"
+        if way == "attach":
+            async with client.threads.runs.attach(thread_id, first.run.id, tools=[echo]) as stream:
+                assert (await stream.result()).text == "theirs"
+        elif way == "cancel":
+            await client.threads.runs.cancel(thread_id, first.run.id)
+        else:
+            session = client.threads.session(thread_id, on_active="cancel")
+        result = await session.ask("/say ours", assistant_id=assistant_id)
+
+    assert result.text == "ours"
+    ended = "completed" if way == "attach" else "cancelled"
+    assert await status_of(client, thread_id, first.run.id) == ended
+
+
+@pytest.mark.usefixtures("_no_pauses")
+async def test_a_run_whose_tools_are_at_work_is_waited_for(
+    client: AssistantsClient, told: list[CallInfo], assistant_id: str, thread_id: str
+) -> None:
+    """An open stream of the same client answers its run: that is no run that nobody answers."""
+
+    def looks() -> int:
+        return [info.operation for info in told].count("RetrieveRun")
+
+    @tool
+    async def slow() -> str:
+        """Give a word, when the run has been seen to wait for it long enough."""
+        enough = looks() + 5 * sessions.LOOKS
+        while looks() < enough:
+            await asyncio.sleep(0)
+        return "word"
+
+    async with (
+        asyncio.timeout(PATIENCE),
+        client.stream(
+            "/call slow {}\n/then\n/say theirs",
+            thread_id=thread_id,
+            assistant_id=assistant_id,
+            tools=[slow],
+        ) as stream,
+    ):
+        async for event in stream:
+            if isinstance(event, ToolStarted):
+                asking = asyncio.create_task(
+                    client.threads.session(thread_id).ask("/say ours", assistant_id=assistant_id)
+                )
+        assert (await stream.result()).text == "theirs"
+        assert (await asking).text == "ours"
+
+
+async def test_who_has_a_stream_open_cannot_ask_for_more_in_its_block(
+    client: AssistantsClient, assistant_id: str, thread_id: str
+) -> None:
+    """It would wait for its own end: it is told so, and asks when it has left."""
+    session = client.threads.session(thread_id)
+    async with asyncio.timeout(PATIENCE):
+        async with session.stream("/say one", assistant_id=assistant_id) as stream:
+            async for _ in stream:
+                with pytest.raises(LocalProtocolError, match="leave it first"):
+                    await session.ask("no", assistant_id=assistant_id)
+        assert (await session.ask("/say two", assistant_id=assistant_id)).text == "two"
+
+    texts = [text for _, text in await conversation(client, thread_id)]
+    assert texts == ["/say one", "one", "/say two", "two"]
 
 
 async def test_a_run_that_others_begin_in_between_is_seen(

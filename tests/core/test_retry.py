@@ -71,6 +71,13 @@ def made(name: str) -> Operation[Any]:
     return operation
 
 
+def garbled() -> errors.DecodeError:
+    """An answer that is no JSON: a gateway's page, or the half of one."""
+    error = errors.DecodeError("garbled")
+    error.garbled = True
+    return error
+
+
 FOLLOWS = {
     #                  repeated       single         an upload      one used up
     Failure.UNSENT: (Follow.AGAIN, Follow.AGAIN, Follow.AGAIN, Follow.AGAIN),
@@ -125,8 +132,9 @@ def test_an_upload_is_sent_again_only_if_it_can_be_read_again(failure: Failure) 
         (errors.ResponseTooLarge("large"), Failure.FINAL),
         (errors.UnexpectedRedirect("away"), Failure.FINAL),
         (errors.OutcomeUnknown("who knows"), Failure.FINAL),
-        (errors.DecodeError("garbled"), Failure.FINAL),
-        (errors.RemoteProtocolError("odd"), Failure.FINAL),
+        (garbled(), Failure.LOST),
+        (errors.DecodeError("of another shape"), Failure.FINAL),
+        (errors.RemoteProtocolError("odd"), Failure.LOST),
         (errors.LocalProtocolError("closed"), Failure.FINAL),
         (errors.InvalidArgument("empty"), Failure.FINAL),
         (errors.UnsupportedOperation("none"), Failure.FINAL),
@@ -266,13 +274,14 @@ def test_no_attempt_begins_after_max_elapsed(
     assert tried.next(error, 100.0 + now, 0.0) == pause
 
 
-@pytest.mark.parametrize("asked", [1e9, math.inf])
-def test_without_max_elapsed_any_wait_is_waited_that_ends(asked: float) -> None:
-    """None is for ever; but a service that asks to wait for ever has said no."""
+@pytest.mark.parametrize(
+    ("asked", "pause"), [(3600.0, 3600.0), (3600.1, None), (1e9, None), (math.inf, None)]
+)
+def test_an_hour_is_the_longest_that_is_waited(asked: float, pause: float | None) -> None:
+    """Also without max_elapsed: who asks for more has said no."""
     error = RateLimited("slow", status=429, retry_after=asked)
-    pause = attempts(max_elapsed=None).next(error, 0.0, 0.5)
 
-    assert pause == (asked if asked < math.inf else None)
+    assert attempts(max_elapsed=None).next(error, 0.0, 0.5) == pause
 
 
 def test_a_pause_without_a_bound_is_none() -> None:
@@ -289,7 +298,7 @@ def test_other_errors_ask_for_nothing() -> None:
 
 
 def test_a_budget_is_shared_and_given_back() -> None:
-    """Each further attempt takes one; without any there is no further one, until one comes back."""
+    """Each further attempt takes one; where there is none left, there is no further attempt."""
     budget = Budget(2)
     one, other = (Attempts(Retry(), budget, 0.0) for _ in range(2))
 
@@ -297,8 +306,22 @@ def test_a_budget_is_shared_and_given_back() -> None:
     assert other.next(LOST, 0.0, 0.0) is not None
     assert one.next(LOST, 0.0, 0.0) is None
     budget.give()
+    budget.give()
     assert other.next(LOST, 0.0, 0.0) is not None
     assert (one.number, other.number) == (2, 3)
+
+
+def test_four_good_answers_give_three_attempts_back() -> None:
+    """Where more than every third request fails, less and less is left."""
+    budget = Budget(3)
+    taken = [budget.take() for _ in range(4)]
+    left = []
+    for _ in range(4):
+        budget.give()
+        left.append(budget.take())
+
+    assert taken == [True, True, True, False]
+    assert left == [False, True, True, True]
 
 
 def test_a_budget_holds_no_more_than_its_size() -> None:
@@ -308,6 +331,14 @@ def test_a_budget_holds_no_more_than_its_size() -> None:
         budget.give()
 
     assert [budget.take() for _ in range(4)] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("limit", "now", "late"), [(10, 110.0, False), (10, 110.1, True), (None, 1e9, False)]
+)
+def test_the_time_for_all_attempts_ends(limit: float | None, now: float, late: bool) -> None:
+    """Counted from the first; None is for ever."""
+    assert attempts(began=100.0, max_elapsed=limit).is_late(now) is late
 
 
 @pytest.mark.parametrize("rules", [{"attempts": 1}, {"max_elapsed": 0, "first_delay": 0}])

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -27,9 +28,10 @@ from aiodashassist import (
     UnsupportedParameter,
     tool,
 )
+from aiodashassist.core.known import Known
 from aiodashassist.errors import APIError, AuthenticationError, BadRequest
 from aiodashassist.resources import holds
-from aiodashassist.resources.sessions import ATTEMPTS, ThreadSession
+from aiodashassist.resources.sessions import ATTEMPTS, LOOKS, ThreadSession
 from aiodashassist.server import LocalServer
 from tests import virtual_time
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, chunk, whole
@@ -52,6 +54,12 @@ async def _no_lock_is_left() -> AsyncIterator[None]:
 async def thread_id(client: DashScope) -> str:
     """A thread without messages."""
     return (await client.threads.create()).id
+
+
+@pytest.fixture
+async def session(client: DashScope, thread_id: str) -> ThreadSession:
+    """A session of that thread."""
+    return client.threads.session(thread_id)
 
 
 async def texts(client: DashScope, thread_id: str) -> list[str]:
@@ -183,6 +191,82 @@ async def test_a_session_is_entered_once_at_a_time(client: DashScope, thread_id:
             await session.say("hi")
 
     assert await texts(client, thread_id) == ["hi", "hi"]
+
+
+Again = Callable[[ThreadSession, str], Awaitable[Any]]
+AGAIN: list[Any] = [
+    pytest.param(lambda session, a: session.say("hi"), id="say"),
+    pytest.param(lambda session, a: session.ask("hi", assistant_id=a), id="ask"),
+    pytest.param(lambda session, a: session.stream("hi", assistant_id=a).__aenter__(), id="stream"),
+    pytest.param(lambda session, a: entered(session), id="enter"),
+]
+
+
+@pytest.fixture(params=["its own", "another", "another client's"])
+async def other(
+    request: pytest.FixtureRequest, client: DashScope, server: LocalServer, session: ThreadSession
+) -> AsyncIterator[ThreadSession]:
+    """A session of the same thread: the same object, a second one, or one of another client."""
+    async with server.client(DashScope) as second:
+        yield {
+            "its own": session,
+            "another": client.threads.session(session.thread_id),
+            "another client's": second.threads.session(session.thread_id),
+        }[request.param]
+
+
+@pytest.mark.parametrize("again", AGAIN)
+@pytest.mark.parametrize("is_entered", [True, False])
+async def test_who_has_a_stream_open_does_not_wait_for_its_end(
+    session: ThreadSession,
+    other: ThreadSession,
+    assistant_id: str,
+    again: Again,
+    is_entered: bool,
+) -> None:
+    """Whatever its task asks of a session of the thread is an error at once.
+
+    The stream goes on, and the thread is free as soon as its block is left.
+    """
+    async with asyncio.timeout(PATIENCE), AsyncExitStack() as stack:
+        if is_entered:
+            await stack.enter_async_context(session)
+        async with session.stream("/say x", assistant_id=assistant_id) as stream:
+            await anext(stream)
+            with pytest.raises(LocalProtocolError, match=r"leave it first|entered already"):
+                await again(other, assistant_id)
+            assert (await stream.result()).text == "x"
+        await session.say("after it")
+        await stack.aclose()
+        await other.say("and after all")
+
+
+async def test_what_is_asked_too_early_is_not_sent(
+    client: DashScope, session: ThreadSession, assistant_id: str
+) -> None:
+    """A question in the block of a stream leaves no message behind."""
+    async with session.stream("/say x", assistant_id=assistant_id) as stream:
+        for call in (session.say("no"), session.ask("no", assistant_id=assistant_id)):
+            with pytest.raises(LocalProtocolError):
+                await call
+        await stream.result()
+
+    assert await texts(client, session.thread_id) == ["/say x", "x"]
+
+
+@pytest.mark.parametrize("again", AGAIN)
+async def test_who_has_entered_a_session_does_not_wait_for_another(
+    client: DashScope, assistant_id: str, thread_id: str, again: Again
+) -> None:
+    """It is an error at once, with words that say which one to use; the session goes on."""
+    async with asyncio.timeout(PATIENCE):
+        async with client.threads.session(thread_id) as session:
+            with pytest.raises(LocalProtocolError, match="entered another session of the thread"):
+                await again(client.threads.session(thread_id), assistant_id)
+            await session.say("still here")
+        await entered(client.threads.session(thread_id))
+
+    assert await texts(client, thread_id) == ["still here"]
 
 
 async def test_a_session_and_its_stream_can_go_from_task_to_task(
@@ -362,6 +446,11 @@ async def test_an_error_in_the_block_ends_its_run(
     assert (await session.ask("/say y", assistant_id=assistant_id)).text == "y"
 
 
+def forget(client: DashScope) -> None:
+    """Make all runs those of others: nobody has seen them."""
+    client._session.experience.known = Known()
+
+
 def in_virtual_time(
     work: Callable[[DashScope, str, str], Awaitable[None]],
     *,
@@ -396,9 +485,10 @@ def in_virtual_time(
     [("/wait 300\n/say x", 300), ("/call f {}", 200), ("/wait 9\n/fail c", 9)],
 )
 def test_a_run_is_waited_for_until_it_has_ended(question: str, seconds: float) -> None:
-    """However it ends; one that nobody answers expires. Looks become ever less frequent."""
+    """However it ends; one of others that nobody answers expires. Looks become less frequent."""
 
     async def work(client: DashScope, thread_id: str, _assistant_id: str) -> None:
+        forget(client)
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with client.threads.session(thread_id):
@@ -432,6 +522,143 @@ def test_a_wait_for_a_run_is_bounded() -> None:
 
     names = in_virtual_time(work, question="/wait 5000", timeouts=Timeouts(total=7))
     assert "CreateMessage" not in names
+
+
+PAUSED = "/call f {}\n/then\n/say theirs"
+
+
+def test_a_run_that_its_client_has_left_with_its_calls_is_no_reason_to_wait() -> None:
+    """It is a Conflict that names the run and what can be done, long before the run expires."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        loop, session = asyncio.get_running_loop(), client.threads.session(thread_id)
+        run = (await client.threads.runs.list(thread_id)).data[0]
+        calls: list[Callable[[], Awaitable[Any]]] = [
+            lambda: entered(session),
+            lambda: session.say("hi"),
+            lambda: session.ask("hi", assistant_id=assistant_id),
+        ]
+        for call in calls:
+            began = loop.time()
+            with pytest.raises(Conflict) as caught:
+                await call()
+            assert loop.time() - began < 2
+            assert (caught.value.run_id, caught.value.thread_id) == (run.id, thread_id)
+            for word in (run.id, "submit_tool_outputs", "attach", "on_active='cancel'"):
+                assert word in str(caught.value)
+        copy = client.with_options(headers={"X-Own": "1"})  # is the same client
+        with pytest.raises(Conflict):
+            await entered(copy.threads.session(thread_id))
+
+    names = in_virtual_time(work, question=PAUSED)
+
+    assert "CreateMessage" not in names
+    assert "CancelRun" not in names
+
+
+@tool
+async def f() -> str:
+    """Give a word."""
+    return "word"
+
+
+@pytest.mark.parametrize("way", ["submit", "attach", "cancel", "on_active"])
+def test_what_a_conflict_tells_to_do_helps(way: str) -> None:
+    """Each of the ways that its words name ends the run, and the next question is answered."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        runs, session = client.threads.runs, client.threads.session(thread_id)
+        with pytest.raises(Conflict) as caught:
+            await session.ask("/say ours", assistant_id=assistant_id)
+        run_id = caught.value.run_id or ""
+        if way == "submit":
+            outputs = [ToolOutput(output="1")]
+            await runs.submit_tool_outputs(thread_id, run_id, tool_outputs=outputs)
+        elif way == "attach":
+            async with runs.attach(thread_id, run_id, tools=[f]) as stream:
+                assert (await stream.result()).text == "theirs"
+        elif way == "cancel":
+            await runs.cancel(thread_id, run_id)
+        else:
+            session = client.threads.session(thread_id, on_active="cancel")
+        assert (await session.ask("/say ours", assistant_id=assistant_id)).text == "ours"
+        said = (await texts(client, thread_id))[-2:]
+        assert said == ["/say ours", "ours"]
+
+    in_virtual_time(work, question=PAUSED)
+
+
+def test_the_calls_that_a_session_leaves_to_its_caller_are_told_by_the_next_question() -> None:
+    """`ask` without tools gives pending calls; who asks on instead of answering them is told."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        async with client.threads.session(thread_id, on_active="cancel") as session:
+            result = await session.ask(PAUSED, assistant_id=assistant_id, tools=None)
+            assert result.pending_calls
+        async with client.threads.session((await client.threads.create()).id) as session:
+            result = await session.ask(PAUSED, assistant_id=assistant_id, tools=None)
+            with pytest.raises(Conflict) as caught:
+                await session.ask("/say on", assistant_id=assistant_id)
+            assert caught.value.run_id == result.run.id
+
+    in_virtual_time(work, question="/say hi")
+
+
+def test_a_run_whose_tools_are_at_work_here_is_waited_for() -> None:
+    """A stream of the same client that is open answers it, however long that takes."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        @tool
+        async def f() -> str:
+            """Give a word, at last."""
+            await asyncio.sleep(90)
+            return "word"
+
+        thread_id = (await client.threads.create()).id
+        theirs = asyncio.create_task(
+            client.ask(PAUSED, thread_id=thread_id, assistant_id=assistant_id, tools=[f])
+        )
+        run: Any = None
+        while run is None or run.status != "requires_action":
+            run = next(iter((await client.threads.runs.list(thread_id)).data), None)
+        session = client.threads.session(thread_id)
+        assert (await session.ask("/say ours", assistant_id=assistant_id)).text == "ours"
+        assert theirs.done()
+        assert (await theirs).text == "theirs"
+        assert (await texts(client, thread_id))[-3:] == ["theirs", "/say ours", "ours"]
+
+    in_virtual_time(work, question="/say hi")
+
+
+def test_a_stream_that_waits_for_its_user_is_not_waited_for() -> None:
+    """It has handed out its calls: whether they are ever answered, nobody knows."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        thread_id = (await client.threads.create()).id
+        async with client.stream(
+            PAUSED, thread_id=thread_id, assistant_id=assistant_id, tools=None
+        ) as stream:
+            run = (await stream.result()).run
+            with pytest.raises(Conflict) as caught:
+                await client.threads.session(thread_id).say("hi")
+            assert caught.value.run_id == run.id
+            await stream.submit([ToolOutput(output="1")])
+            assert (await stream.result()).text == "theirs"
+            await client.threads.session(thread_id).say("hi")
+
+    in_virtual_time(work, question="/say hi")
+
+
+def test_an_open_stream_of_another_run_answers_nothing() -> None:
+    """The run that nobody answers is a Conflict, whatever else the client streams."""
+
+    async def work(client: DashScope, thread_id: str, assistant_id: str) -> None:
+        async with client.stream("/wait 30\n/say x", assistant_id=assistant_id) as stream:
+            await anext(stream)
+            with pytest.raises(Conflict):
+                await entered(client.threads.session(thread_id))
+
+    in_virtual_time(work, question=PAUSED)
 
 
 class Service:
@@ -470,6 +697,7 @@ def streamed(**run: Any) -> bytes:
 
 
 SAID = {"id": "message_1", "thread_id": "t", "role": "user"}
+WAITS = ["requires_action"]
 NOTHING, ACTIVE = page("completed"), page("in_progress")
 ENDED = {"id": "run_0", "status": "completed"}
 BUSY = refusal("The thread already has an active run: run_0.")
@@ -641,6 +869,46 @@ def test_a_run_is_cancelled_once_and_waited_for(first: str, asked: int) -> None:
     assert asked_of(service, "cancel") == "completed"
     assert service.asked.count("cancel") == asked
     assert service.asked.count("read") == 3
+
+
+def after_a_waiting_run(seen: list[str], *, is_ours: bool) -> Service:
+    """A question where a run waits for outputs, is seen with these statuses, and then ends."""
+    run = {"id": "run_0", "thread_id": "t", "status": "queued"}
+    read = [{**run, "status": status} for status in [*seen, "completed"]]
+    answers = [run, streamed()] if is_ours else [streamed()]
+    service = Service(list=[page("requires_action"), NOTHING], read=read, say=[SAID], run=answers)
+
+    async def main() -> None:
+        async with RawServer(service) as server, DashScope("x", base_url=server.url) as client:
+            if is_ours:
+                await client.threads.runs.create("t", assistant_id="a")
+            await client.threads.session("t").ask("hi", assistant_id="a")
+
+    virtual_time.run(main())
+    return service
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_ours"),
+    [
+        (WAITS * (LOOKS - 1), True),
+        ([*WAITS * (LOOKS - 1), "in_progress"] * 3, True),
+        (WAITS * 20, False),
+    ],
+)
+def test_a_run_may_be_slow_to_go_on(seen: list[str], is_ours: bool) -> None:
+    """A stream of ours may be just about to cancel it, or its outputs may have been sent."""
+    service = after_a_waiting_run(seen, is_ours=is_ours)
+
+    assert service.asked.count("read") == len(seen) + 1
+
+
+def test_a_run_that_is_seen_to_wait_again_and_again_is_left() -> None:
+    """So many looks in a row tell that nobody answers it."""
+    with pytest.raises(Conflict) as caught:
+        after_a_waiting_run([*WAITS, "in_progress", *WAITS * LOOKS], is_ours=True)
+
+    assert caught.value.run_id == "run_0"
 
 
 def test_run_after_run_of_others_is_dealt_with() -> None:

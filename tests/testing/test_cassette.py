@@ -1,7 +1,10 @@
 """aiodashassist/testing/cassette.py."""
 
 import json
+import os
 import pickle
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist.errors import AssistError
+from aiodashassist.errors import ConfigError
 from aiodashassist.testing import Cassette, CassetteError, NotRecorded
 from aiodashassist.testing.cassette import (
     Answered,
@@ -75,7 +78,7 @@ EXCHANGES = st.builds(Exchange, request=ASKED, answer=answers()) | st.builds(
 
 def cassette(*exchanges: Exchange) -> Cassette:
     """A cassette of these."""
-    return Cassette("DashScope", lambda: exchanges)
+    return Cassette("DashScope", exchanges)
 
 
 def written(path: Path, **changes: Any) -> Path:
@@ -203,8 +206,45 @@ def test_a_cassette_shows_nothing_of_what_was_said() -> None:
     assert repr(cassette(exchange)) == "Cassette(DashScope, 1 exchanges)"
 
 
+def test_to_show_a_cassette_costs_nothing() -> None:
+    """The repr counts, and makes nothing: of a recording each exchange is made anew."""
+
+    class Costly:
+        def __len__(self) -> int:
+            return 3
+
+        def __iter__(self) -> Iterator[Exchange]:
+            raise AssertionError
+
+    assert repr(Cassette("DashScope", Costly())) == "Cassette(DashScope, 3 exchanges)"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a mode says nothing")
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """What was said is for nobody else to read; a file that is there keeps its mode."""
+    (tmp_path / "old.json").write_text("")
+    (tmp_path / "old.json").chmod(0o640)
+    for name in ("new.json", "old.json"):
+        cassette().save(tmp_path / name)
+        assert not Cassette.load(tmp_path / name).exchanges
+
+    assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "old.json").stat().st_mode) == 0o640
+
+
+def test_a_shorter_cassette_takes_the_place_of_a_longer(tmp_path: Path) -> None:
+    """A file is written as a whole: nothing of what it held before is left."""
+    asked = Exchange(
+        request=Asked(operation="X", method="GET", path="/x"), failure=Failed(kind="lost")
+    )
+    cassette(asked, asked).save(tmp_path / "c.json")
+    cassette(asked).save(tmp_path / "c.json")
+
+    assert len(Cassette.load(tmp_path / "c.json").exchanges) == 1
+
+
 def test_its_errors_are_of_the_family() -> None:
-    """Whoever catches `AssistError` catches these, and they can be pickled."""
+    """Whoever catches `AssistError` catches these; they are ours, no service's; they pickle."""
     assert issubclass(NotRecorded, CassetteError)
-    assert issubclass(CassetteError, AssistError)
+    assert issubclass(CassetteError, ConfigError)
     assert str(pickle.loads(pickle.dumps(NotRecorded("why")))) == "why"

@@ -194,6 +194,14 @@ async def test_copies_are_recorded_and_strangers_are_not(server: LocalServer) ->
     assert len(cassette.exchanges) == 1
 
 
+async def test_a_recording_knows_how_long_it_is(client: DashScope) -> None:
+    """The repr of a cassette that is being recorded counts the requests so far."""
+    with record(client) as cassette:
+        assert "0 exchanges" in repr(cassette)
+        await client.threads.create()
+        assert "1 exchanges" in repr(cassette)
+
+
 async def test_a_client_is_recorded_once_at_a_time(client: DashScope) -> None:
     """A second recording is refused; after the first, there can be another."""
     with record(client) as first:
@@ -438,6 +446,33 @@ async def test_a_key_that_the_service_quotes_is_not_on_the_cassette() -> None:
     assert found.headers["X-Said"] == "*" * len(KEY)
     assert "Set-Cookie" not in found.headers
     assert cassette.exchanges[0].request.query == {"k": "*" * len(KEY)}
+
+
+async def test_a_secret_is_known_by_its_name(tmp_path: Path) -> None:
+    """What a query, a body or a form has under the name of a secret is on no cassette."""
+    query, body, sent = "token-of-a-query", "key-of-a-body", "secret-of-a-form"
+    said = json.dumps({"code": "X", "message": f"bad {query}, {body}, {sent}", "request_id": "r"})
+    path = tmp_path / "c.json"
+    async with reaching(answering(whole(said.encode(), "400 Bad Request"))) as client:
+        with record(client, path):
+            for given in (
+                client.threads.create(
+                    extra_query={"access_token": query, "sign": "s", "auth": "short"},
+                    extra_body={"options": {"api_key": body}},
+                ),
+                client.files.create(b"x", filename="a", extra_body={"client_secret": sent}),
+            ):
+                with pytest.raises(BadRequest):
+                    await given
+    text = path.read_text(encoding="utf-8")
+    first, second = (one.request for one in Cassette.load(path).exchanges)
+
+    assert first.query == {"access_token": "*" * len(query), "sign": "s", "auth": "*****"}
+    assert second.form is not None
+    assert ("client_secret", "*" * len(sent)) in second.form.fields
+    for secret in (query, body, sent):
+        assert secret not in text
+    assert f"bad {'*' * len(query)}, {'*' * len(body)}, " in text
 
 
 @pytest.mark.parametrize("echoed", [False, True])

@@ -61,7 +61,7 @@ def thread(thread_id: str, **given: Any) -> Exchange:
 
 def cassette(*exchanges: Exchange, provider: str = "DashScope") -> Cassette:
     """A cassette of these."""
-    return Cassette(provider, lambda: exchanges)
+    return Cassette(provider, exchanges)
 
 
 @pytest.mark.parametrize("timings", [False, True])
@@ -234,10 +234,47 @@ async def test_the_order_of_a_body_does_not_matter() -> None:
     assert made.id == "thread_b"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_another_question_is_not_answered(kind: type[Client], server: LocalServer) -> None:
+    """A request that says something else is an error that names the field, and nothing in it."""
+    async with server.client(kind) as client:
+        assistant = await client.assistants.create(model="m", name="n")
+        with record(client) as recorded:
+            await client.ask("one", assistant_id=assistant.id)
+    async with replay(recorded, kind) as client:
+        with pytest.raises(
+            NotRecorded, match=r"CreateMessage .* body\.content is not as"
+        ) as caught:
+            await client.ask("private words", assistant_id=assistant.id)
+    async with replay(recorded, kind) as client:
+        with pytest.raises(NotRecorded, match=r"CreateRun .* body\.assistant_id is not as"):
+            await client.ask("one", assistant_id="asst_other")
+
+    assert "private" not in f"{caught.value!s} {caught.value!r} {caught.value.__dict__}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_other_outputs_of_tools_are_not_answered(
+    kind: type[Client], server: LocalServer
+) -> None:
+    """A tool that does not say what it said is noticed, in the middle of its run."""
+
+    async def get_weather(city: str) -> str:
+        return f"rain in {city}"
+
+    text = '/call get_weather {"city": "A"}'
+    async with server.client(kind) as client:
+        with record(client) as recorded:
+            await talk(client, text)
+    async with replay(recorded, kind) as client:
+        with pytest.raises(NotRecorded, match=r"body\.tool_outputs\[0\]\.output is not as"):
+            await talk(client, text, TOOLS | Toolset(get_weather))
+
+
 async def test_another_request_gets_what_is_next() -> None:
-    """Where none is the same, the first that is left of the same method and path answers."""
+    """With `strict=False` the first that is left of the same method and path answers."""
     tape = cassette(thread("thread_a", metadata={"a": "1"}), thread("thread_b"))
-    async with replay(tape, DashScope) as client:
+    async with replay(tape, DashScope, strict=False) as client:
         made = [await client.threads.create(metadata={"z": "1"}) for _ in range(2)]
 
     assert [one.id for one in made] == ["thread_a", "thread_b"]
@@ -284,6 +321,27 @@ async def test_marks_and_users_tokens_do_not_count(server: LocalServer) -> None:
             assert again.name == "b"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_blotted_out_does_not_count(
+    kind: type[Client], server: LocalServer, tmp_path: Path
+) -> None:
+    """A program that sends its secrets, or others, again is the same program."""
+
+    async def use(client: Client, secret: str) -> str:
+        query, body = {"access_token": secret}, {"api_key": secret, "nested": [{"secret": secret}]}
+        made = await client.threads.create(extra_query=query, extra_body=body)
+        said = json.dumps({"password": secret})
+        await client.threads.messages.create(made.id, f"{said} and {secret}")
+        return made.id
+
+    async with server.client(kind) as client:
+        with record(client, tmp_path / "c.json"):
+            before = await use(client, "secret-number-1")
+    for secret in ("secret-number-1", "another-and-longer-secret"):
+        async with replay(tmp_path / "c.json", kind) as client:
+            assert await use(client, secret) == before
+
+
 async def test_a_body_that_is_no_json_is_compared_as_it_is() -> None:
     """Whatever a body is, the same one is found; nesting without end is no JSON."""
     for body in (b"not json", b"[" * 100_000):
@@ -294,7 +352,7 @@ async def test_a_body_that_is_no_json_is_compared_as_it_is() -> None:
                 answer=told({"id": "thread_b"}),
             ),
         )
-        async with replay(tape, DashScope) as client:
+        async with replay(tape, DashScope, strict=False) as client:
             assert (await client.threads.create(extra_body={"x": 1})).id == "thread_a"
 
 
@@ -416,7 +474,8 @@ def left_stream(**given: Any) -> Cassette:
         end="left",
         **given,
     )
-    return cassette(Exchange(request=asked("/threads/t/runs", {}), answer=answer))
+    request = asked("/threads/t/runs", {"assistant_id": "a", "stream": True})
+    return cassette(Exchange(request=request, answer=answer))
 
 
 def test_who_reads_on_where_the_recording_ends_is_told() -> None:

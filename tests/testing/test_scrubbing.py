@@ -57,7 +57,7 @@ def test_a_key_goes_in_every_spelling(spelling: object, key: str) -> None:
 def test_any_secret_goes_and_the_length_stays(secret: str, before: str, after: str) -> None:
     """Whatever the secret, what is left has none of it, is as long, and still is JSON."""
     made = Scrubber()
-    made.learn_tokens(json.dumps({"user_token": secret}).encode())
+    made.learn_body(json.dumps({"user_token": secret}).encode())
     data = json.dumps({"message": f"{before}{secret}{after}", "n": 1}).encode()
     cleaned = made.data(data)
 
@@ -77,7 +77,7 @@ def test_a_secret_goes_that_was_streamed(secret: str, cuts: list[int], cumulativ
     ]
     frames = [f"data:{json.dumps({'value': delta, 'id': 'm'})}\n\n" for delta in deltas]
     made = Scrubber()
-    made.learn_tokens(json.dumps({"user_token": secret}).encode())
+    made.learn_body(json.dumps({"user_token": secret}).encode())
     cleaned = made.data("".join(frames).encode()).decode()
     said = [json.loads(line[5:])["value"] for line in cleaned.split("\n") if line]
 
@@ -125,10 +125,83 @@ def test_a_users_token_goes_wherever_it_is_named(body: str, cleaned: str) -> Non
     assert Scrubber().data(body.encode()).decode() == cleaned
 
 
+NAMES = (
+    "token", "access_token", "x-token", "secret", "client_secret", "password", "passwd", "api_key",
+    "apiKey", "API-KEY", "secret_access_key", "private_key", "Authorization", "credentials",
+    "credential", "signature", "Cookie", "我的_token",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", ["x", "sk-12345678"])
+def test_a_body_tells_what_is_secret_by_its_names(name: str, value: str) -> None:
+    """What is named like a secret is blotted out, also in JSON inside of JSON, and is learnt."""
+    made = Scrubber()
+    data = json.dumps({"a": "b", name: value, "in": json.dumps({name: value})}, ensure_ascii=False)
+    cleaned = json.loads(made.data(data.encode()))
+    made.learn_body(data.encode())
+
+    blot = "*" * len(value)
+    assert cleaned == {"a": "b", name: blot, "in": json.dumps({name: blot}, ensure_ascii=False)}
+    assert ("sk-12345678" in made.text("is not valid: sk-12345678")) == (value == "x")
+
+
+@pytest.mark.parametrize(
+    "name", ["keyword", "author", "max_tokens", "tokens", "secretary", "key", "session_id", "auth"]
+)
+def test_a_body_keeps_what_is_only_named_alike(name: str) -> None:
+    """A tool may look for keywords of an author: a name of a field must say more."""
+    data = json.dumps({name: "something else", "total_token": 12}).encode()
+    made = Scrubber()
+    made.learn_body(data)
+
+    assert made.data(data) == data
+
+
+@pytest.mark.parametrize(
+    ("body", "cleaned"),
+    [
+        (
+            'data:{"arguments":"{\\"password\\":\\"hun"}\n\ndata:{"arguments":"ter\\"}"}\n\n',
+            'data:{"arguments":"{\\"password\\":\\"***"}\n\ndata:{"arguments":"ter\\"}"}\n\n',
+        ),
+        ('{"password":"cut off\ndata:{"x":"y"}', '{"password":"*******\ndata:{"x":"y"}'),
+        (
+            '{"a":"{\\"password\\":\\"x\\\\\\\\","b":"y"}',
+            '{"a":"{\\"password\\":\\"*****","b":"y"}',
+        ),
+        (
+            '{"a":"{\\"b\\":\\"{\\\\\\"token\\\\\\":\\\\\\"x\\"}","b":"y"}',
+            '{"a":"{\\"b\\":\\"{\\\\\\"token\\\\\\":\\\\\\"*\\"}","b":"y"}',
+        ),
+    ],
+    ids=["in a frame", "by a line", "after backslashes", "two deep"],
+)
+def test_a_value_that_is_cut_off_ends_where_it_was_cut(body: str, cleaned: str) -> None:
+    """Of a text in pieces, only the piece goes: the frame around it can still be read."""
+    assert Scrubber().data(body.encode()).decode() == cleaned
+
+
+def test_no_body_is_slow() -> None:
+    """Quotes and backslashes without end are read once, or the test never ends."""
+    for data in (b"\\" * 300_000, b'"token":"' + b"\\" * 300_000, b'"' * 300_000, b'"a' * 200_000):
+        assert len(Scrubber().data(data)) == len(data)
+
+
+def test_a_query_tells_what_is_secret_by_its_names() -> None:
+    """In queries and forms, names of secrets are those of headers; what they hold is learnt."""
+    made = Scrubber()
+    made.learn_named([("X-Session", "a long secret"), ("limit", "as many as there are")])
+
+    assert made.named("X-Session", "short") == "*****"
+    assert made.named("limit", "of a long secret") == "of *************"
+    assert made.text("as many as there are") == "as many as there are"
+
+
 def test_a_users_token_goes_wherever_it_is_quoted() -> None:
     """A token that was seen by its name is blotted out in other bodies, too."""
     made = Scrubber()
-    made.learn_tokens(json.dumps({"text": json.dumps({"user_token": "token-123"})}).encode())
+    made.learn_body(json.dumps({"text": json.dumps({"user_token": "token-123"})}).encode())
 
     assert made.text("the token token-123 is not valid") == "the token ********* is not valid"
 
