@@ -19,6 +19,7 @@ from aiodashassist.core.failures import dated
 from aiodashassist.core.marks import mark_of, marked, marks_in
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
+    CancelRun,
     CreateRun,
     CreateThreadAndRun,
     ListOperation,
@@ -175,7 +176,7 @@ class Session:
         waits = self.provider.blocks and isinstance(operation, RUNS)
         silence = timeouts.idle if waits else timeouts.read
         request = self._request(operation)
-        async with self.turns.turn():
+        async with self.turns.turn(urgent=isinstance(operation, CancelRun)):
             with self._asking(operation, request, attempt) as told:
                 answer = await self._wire.ask(request, told, silence)
                 try:

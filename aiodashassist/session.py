@@ -131,6 +131,8 @@ class Pool:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
             )
+            # It would send a lost DELETE again, unseen, and find nothing; it has no public way.
+            self._http._retry_connection = False  # noqa: SLF001
         return self._http if self.wrap is None else self.wrap(self._http)
 
     async def close(self) -> None:

@@ -15,8 +15,9 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from msgspec import Struct
 
 from aiodashassist import AppBuilder, RunStream, ToolContext, ToolError, Toolset
-from aiodashassist.core.models import Message, Run, RunStep, Thread
-from aiodashassist.core.operations import Operation
+from aiodashassist.core.models import Message, Page, Run, RunStep, Thread
+from aiodashassist.core.operations import ListSteps, Operation, RetrieveRun, SubmitOutputs
+from aiodashassist.core.params import ListParams
 from aiodashassist.core.tooling import ToolCall, ToolOutput
 from aiodashassist.errors import (
     AssistError,
@@ -28,7 +29,15 @@ from aiodashassist.errors import (
     ServerError,
     TransportError,
 )
-from aiodashassist.events import MessageDelta
+from aiodashassist.events import (
+    Event,
+    MessageDelta,
+    MessageEvent,
+    RunEvent,
+    StepEvent,
+    ToolFinished,
+)
+from aiodashassist.server.store import Store
 from tests.in_process import Break, Fault, InProcess
 
 T = TypeVar("T")
@@ -114,12 +123,45 @@ class Trouble(Struct):
         return due
 
 
+class Late:
+    """Runs as they were before the last outputs were taken.
+
+    Attributes:
+        shown: the run that was shown so last, if it was.
+    """
+
+    def __init__(self) -> None:
+        self.shown = ""
+        self._times: dict[str, int] = {}
+        self._runs: dict[str, Run] = {}
+        self._steps = Store()
+
+    def keep(self, run: Run, steps: tuple[RunStep, ...], times: int) -> None:
+        """Show it so many times more."""
+        self._runs[run.id], self._times[run.id] = run, times
+        for step in steps:
+            self._steps.put("", step, run.id)
+
+    def run(self, run_id: str) -> Run | None:
+        """The run as it was, if it is still to be shown so."""
+        late = self._times.get(run_id, 0) > 0
+        self.shown = run_id if late else ""
+        if late:
+            self._times[run_id] -= 1
+        return self._runs[run_id] if late else None
+
+    def steps(self, run_id: str, page: ListParams) -> Page[RunStep]:
+        """Its steps as they were."""
+        return self._steps.page("", RunStep, page, run_id)
+
+
 class World:
     """A server, the newest client of it, and all that was meant to be.
 
     Attributes:
         plan: what goes wrong with requests to come.
         fired: how much has gone wrong so far.
+        lag: how often a run is shown as it was before outputs were taken.
         threads: the conversations.
         made: the calls, by the serial number that their output has.
     """
@@ -135,6 +177,9 @@ class World:
             {"message_chunks": "cumulative"} if cumulative and kind is AppBuilder else {}
         )
         self.harness.fault = self._fault
+        self.lag = 0
+        self._late = Late()
+        self._execute, self.harness._desk.execute = self.harness._desk.execute, self._lagging
         self.plan: list[Trouble] = []
         self.fired = 0
         self.threads: list[str] = []
@@ -291,6 +336,7 @@ class World:
     async def finish(self) -> None:
         """Nothing goes wrong any more: all that is open comes to its end."""
         self.plan.clear()
+        self.lag = 0
         await self.renew()
         for intention in self.open:
             await self.settle(intention)
@@ -306,6 +352,7 @@ class World:
     async def check(self) -> None:
         """Hold the notes against what the server keeps."""
         await asyncio.sleep(APART)  # what was closed is let go
+        self._late = Late()  # and what was late is there
         assert self.harness.unclosed == []
         at_work = asyncio.all_tasks() - {asyncio.current_task()}
         assert {task.get_name() for task in at_work} == set(self.harness.live_runs)
@@ -380,6 +427,7 @@ class World:
 
     async def _read(self, stream: RunStream, intention: Intention, act: Act | None) -> None:
         said: list[str] = []
+        ends: list[tuple[str, str]] = []
         seen = 0
         async with stream:
             while True:
@@ -387,6 +435,7 @@ class World:
                     seen += 1
                     if isinstance(event, MessageDelta):
                         said.append(event.text)
+                    ends += _ends(event)
                     if act is not None and act.at == seen and act.what == "leave":
                         intention.forget()
                         return
@@ -403,6 +452,7 @@ class World:
             result = await stream.result()
         (run_id,) = self._runs_of(intention)
         assert result.run.id == run_id
+        assert len(ends) == len(set(ends)), "it ended twice"
         kept = [one for one in self._kept(Message, intention.thread_id) if one.run_id == run_id]
         assert "".join(said) == result.text == "".join(message.text for message in kept)
         intention.status = "completed"
@@ -454,6 +504,22 @@ class World:
         self.fired += bool(due)
         return due[0] if due else None
 
+    def _lagging(self, workspace: str, operation: Operation[Any], **options: Any) -> Any:
+        """Do it; but the service is slow to show that outputs were taken."""
+        match operation:
+            case SubmitOutputs(thread_id=thread_id, run_id=run_id):
+                before = self.harness.store.get("", Run, run_id, thread_id)
+                steps = self.harness.store.all("", RunStep, run_id)
+                result = self._execute(workspace, operation, **options)
+                self._late.keep(before, steps, self.lag)
+                return result
+            case RetrieveRun(run_id=run_id):
+                late = self._late.run(run_id)
+                return late or self._execute(workspace, operation, **options)
+            case ListSteps(run_id=run_id) if self._late.shown == run_id:
+                return self._late.steps(run_id, operation.page)
+        return self._execute(workspace, operation, **options)
+
     # --- what the server keeps ---
 
     def _noted(self, thread_id: str, text: str) -> Told:
@@ -496,6 +562,20 @@ def _question(number: int, rounds: tuple[int, ...], *, alike: bool, good: bool) 
             lines.append(f'/call note {{"key": "{key}", "good": {str(good).lower()}}}')
         lines.append("/then")
     return "\n".join(lines)
+
+
+def _ends(event: Event) -> list[tuple[str, str]]:
+    """What ends with an event: the run, or one of its messages, steps and calls."""
+    match event:
+        case MessageEvent(status="completed" | "incomplete", message=message):
+            return [("message", message.id)]
+        case StepEvent(status="completed", step=step):
+            return [("step", step.id)]
+        case RunEvent(status="completed" | "cancelled", run=run):
+            return [("run", run.id)]
+        case ToolFinished(call=call):
+            return [("call", call.call_id)]
+    return []
 
 
 def _calls(step: RunStep) -> tuple[ToolCall, ...]:

@@ -473,6 +473,7 @@ FRAMES: dict[Kind, dict[str, bytes]] = {
         ),
         "waits": frame("thread.run.requires_action", WAITS),
         "completed": frame("thread.run.completed", {**RUN, "status": "completed"}),
+        "another run": frame("thread.run.in_progress", {**RUN, "id": "run_2"}),
         "failed": frame("thread.run.failed", {**RUN, "status": "failed", "last_error": WHY}),
         "error": frame("error", {**WHY, "request_id": "r%Q"}),
         "no UTF-8": frame("thread.message.delta", b'{"id":"%Q %S\xff"}'),
@@ -491,6 +492,7 @@ FRAMES: dict[Kind, dict[str, bytes]] = {
         ),
         "waits": status("tool_calls", "requires_action", tool_calls=[CALL]),
         "completed": status("run_end", "completed", run_object={**RUN, "status": "completed"}),
+        "another run": status("run_begin", "in_progress", run_object={**RUN, "id": "run_2"}),
         "failed": status(
             "run_end", "failed", run_object={**RUN, "status": "failed"}, error_info=WHY
         ),
@@ -557,6 +559,8 @@ async def sweep_streams(sweep: Sweep, kind: Kind, part: int = 1) -> None:
     soon = Timeouts(read=0.02, first_event=0.02, cancel=0.02)
     async with served(kind, silent, timeouts=soon) as client:
         await swept(sweep, f"{kind.__name__} stream: silence", streamed(client))
+    async with served(kind, broken(kind, "another run", "its end", "cut")) as client:
+        await swept(sweep, f"{kind.__name__} stream: another run", streamed(client))
     patience = Timeouts(connect=5, read=5, first_event=5, idle=0.02, cancel=0.2)
     for last, breaks, back in list(product(("", *FRAMES[kind]), BREAKS, BACKS))[::part]:
         how = next(hows)

@@ -48,6 +48,7 @@ FAULTS = st.one_of(
         ]
     ),
 )
+LAGS = st.integers(0, 2)
 PLANS = st.lists(
     st.builds(
         Trouble,
@@ -110,6 +111,7 @@ class Survival(RuleBasedStateMachine):
         ),
         crash=CRASHES,
         plan=PLANS,
+        lag=LAGS,
     )
     def ask(
         self,
@@ -118,9 +120,10 @@ class Survival(RuleBasedStateMachine):
         how: Any,
         crash: int | None,
         plan: list[Trouble],
+        lag: int,
     ) -> None:
         """A run is begun and followed, to its end or to that of the client."""
-        free = self.world.free
+        free, self.world.lag = self.world.free, lag
         work = self.world.ask(free[place % len(free)], rounds, **how)
         self.do(self.until(work, crash), plan)
 

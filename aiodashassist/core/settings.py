@@ -19,8 +19,7 @@ class Timeouts(Struct, frozen=True, kw_only=True):
         idle: between two events of a stream. Comments and pings do not count as events, and the
             time that the caller spends on an event does not count as silence.
         tool: one tool call, unless the tool was registered with a timeout of its own.
-        cancel: winding up when a stream is left early: the remote run is cancelled within it, if
-            the limits of requests let that happen in time.
+        cancel: winding up when a stream is left early: the remote run is cancelled within it.
         total: a whole call; of a stream, the whole run with its tools.
     """
 
@@ -72,7 +71,8 @@ class Limits(Struct, frozen=True, kw_only=True):
         max_arguments_bytes: the arguments of one tool call.
         max_concurrent_requests: requests under way at a time, each until its answer is whole, a
             stream's until it begins; None is no limit. Who waits longest is next. An upload has
-            its turn as long as it takes: its iterator must not wait for another one.
+            its turn as long as it takes: its iterator must not wait for another one. The
+            request that cancels a run waits for nobody: it alone can exceed this and the next.
         requests_per_minute: requests that begin in any 60 seconds; None is no limit.
     """
 

@@ -16,7 +16,7 @@ __all__ = ("Scrubber", "without_secrets")
 # a `keyword` or an `author`. How deep a JSON text is inside of JSON texts is told by the
 # backslashes before its quotes.
 FIELD = re.compile(
-    rb'(\\{0,63})"[^"\\\n]{0,64}'
+    rb'(\\{0,63})"(?:[^"\\\n]|\\{1,8}u){0,64}'
     rb"(?i:token|secret|passwd|password|api[_-]?key|access[_-]?key|private[_-]?key"
     rb'|authorization|cookie|credentials?|signature)\1"\s*:\s*\1"'
 )

@@ -891,8 +891,8 @@ def after_a_waiting_run(seen: list[str], *, is_ours: bool) -> Service:
 @pytest.mark.parametrize(
     ("seen", "is_ours"),
     [
-        (WAITS * (LOOKS - 1), True),
-        ([*WAITS * (LOOKS - 1), "in_progress"] * 3, True),
+        (WAITS * 2, True),
+        ([*WAITS * 2, "in_progress"] * 3, True),
         (WAITS * 20, False),
     ],
 )

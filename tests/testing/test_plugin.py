@@ -5,13 +5,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from aiodashassist import AppBuilder, DashScope
-from aiodashassist.server import LocalServer
+from aiodashassist import AppBuilder, ConnectError, DashScope, Retry
+from aiodashassist.core.retry import Attempts, Budget
+from aiodashassist.server import Drop, LocalServer
 from aiodashassist.testing import plugin
 from aiodashassist.testing.plugin import appbuilder, dashscope, local_server
 
@@ -43,13 +44,6 @@ def anyio_backend():
 """ + ASYNCIO.replace("mark.asyncio", "mark.anyio")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _configured(pytestconfig: pytest.Config) -> None:
-    """The plugin is configured here, too, where it is not installed."""
-    if not pytestconfig.pluginmanager.hasplugin("aiodashassist_anyio"):
-        plugin.pytest_configure(pytestconfig)
-
-
 async def test_the_clients_are_of_the_server(
     request: pytest.FixtureRequest, dashscope: DashScope, appbuilder: AppBuilder
 ) -> None:
@@ -60,6 +54,21 @@ async def test_the_clients_are_of_the_server(
 
     assert server.dashscope_url in repr(dashscope)
     assert server.appbuilder_url in repr(appbuilder)
+
+
+async def test_the_clients_send_again_at_once(
+    request: pytest.FixtureRequest, dashscope: DashScope, appbuilder: AppBuilder
+) -> None:
+    """A test that loses a request does not wait for its second attempt: there are no pauses."""
+    server: LocalServer = request.getfixturevalue("local_server")
+    for client in (dashscope, appbuilder):
+        server.faults.add(Drop(operation="CreateThread", times=1))
+        retry = client._session.config.retry
+        attempts = Attempts(retry, Budget(1), 0)
+
+        assert (await client.threads.create()).id
+        assert attempts.next(ConnectError("x"), 0, 1) == 0
+        assert retry == Retry(first_delay=0)
 
 
 def test_without_pytest_asyncio_anyio_opens_them(
@@ -99,6 +108,128 @@ def test_who_cannot_have_them_is_told(
     )
     with pytest.raises(outcome.Exception, match=words):
         plugin._opened(request, "local_server")
+
+
+class Config:
+    """A stub of pytest's configuration, with a pytest-asyncio and perhaps without its settings."""
+
+    def __init__(self, *loaded: str, settings: dict[str, str] | None = None) -> None:
+        self.pluginmanager = self
+        self.loaded = {name: object() for name in loaded}
+        self.settings = settings
+
+    def hasplugin(self, name: str) -> bool:
+        return name in self.loaded
+
+    def register(self, made: object, name: str) -> None:
+        self.loaded[name] = made
+
+    def getini(self, name: str) -> str:
+        if self.settings is None:
+            raise ValueError(f"unknown configuration value: {name!r}")
+        return self.settings[name]
+
+
+def installed(
+    monkeypatch: pytest.MonkeyPatch, version: object, scoped: bool = True
+) -> list[dict[str, Any]]:
+    """Put a stub of pytest-asyncio in its place; what its fixtures were made with."""
+    made: list[dict[str, Any]] = []
+
+    def note(**options: Any) -> Any:
+        made.append(options)
+        return lambda function: function
+
+    def old(*, name: str) -> Any:
+        return note(name=name)
+
+    stub: Any = ModuleType("pytest_asyncio")
+    stub.fixture = note if scoped else old
+    if version is not None:
+        stub.__version__ = version
+    monkeypatch.setitem(sys.modules, "pytest_asyncio", stub)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("version", "scoped", "fixtures"),
+    [
+        ("0.23.8", False, 0),
+        ("0.24.0", True, 15),
+        ("1.0.0", True, 15),
+        ("1.1.0", True, 0),
+        ("1.1.0a1", True, 0),
+        ("12.0", True, 0),
+        ("unknown", True, 0),
+        (None, True, 0),
+    ],
+)
+def test_to_configure_never_raises(
+    version: object, scoped: bool, fixtures: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is installed, a run goes on; fixtures are made early only where they have to be."""
+    made = installed(monkeypatch, version, scoped)
+    config: Any = Config("asyncio")
+    plugin.pytest_configure(config)
+
+    assert len(made) == fixtures
+    assert len({one["loop_scope"] for one in made}) == fixtures // 3
+
+
+def test_without_pytest_asyncio_nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pytest-asyncio is installed and not loaded, nothing is made for it."""
+    made = installed(monkeypatch, "1.0.0")
+    plugin.pytest_configure(Config())  # type: ignore[arg-type]
+
+    assert not made
+
+
+def asking(config: Config, **given: Any) -> Any:
+    """A test of pytest-asyncio that asks for a fixture; it gets the fixture's name."""
+    marker = SimpleNamespace(kwargs=given)
+    return SimpleNamespace(
+        config=config,
+        fixturenames=[],
+        node=SimpleNamespace(get_closest_marker=lambda _name: marker),
+        getfixturevalue=lambda name: name,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "scope"),
+    [
+        (None, {}, "function"),
+        ({}, {}, "function"),
+        ({"asyncio_default_test_loop_scope": ""}, {}, "function"),
+        ({"asyncio_default_test_loop_scope": "module"}, {}, "module"),
+        ({"asyncio_default_test_loop_scope": "module"}, {"loop_scope": "class"}, "class"),
+        (None, {"scope": "session"}, "session"),
+    ],
+)
+def test_only_the_loop_that_is_asked_for_has_fixtures(
+    settings: dict[str, str] | None, given: dict[str, str], scope: str, monkeypatch: Any
+) -> None:
+    """The loop is that of the marker, else that of the settings, where there are any."""
+    made = installed(monkeypatch, "1.2.0")
+    config = Config("asyncio", settings=settings)
+    for _ in range(2):
+        assert plugin._opened(asking(config, **given), "dashscope") == f"_asyncio_{scope}_dashscope"
+
+    assert [one["loop_scope"] for one in made] == [scope] * 3
+
+
+def test_who_asks_a_pytest_asyncio_that_is_too_old_is_told(monkeypatch: Any) -> None:
+    """A fixture that cannot be made fails its test, and no other, and says what it needs."""
+    installed(monkeypatch, "0.23.8", scoped=False)
+
+    with pytest.raises(pytest.fail.Exception, match=r"dashscope needs pytest-asyncio 0\.24"):
+        plugin._opened(asking(Config("asyncio")), "dashscope")
+
+
+def test_a_marker_alone_runs_no_test() -> None:
+    """A test that is marked for pytest-asyncio where there is none is told so."""
+    with pytest.raises(pytest.fail.Exception, match="is for async tests"):
+        plugin._opened(asking(Config()), "dashscope")
 
 
 @pytest.fixture
@@ -252,6 +383,53 @@ def test_a_test_that_two_plugins_run_is_told(folder: Path) -> None:
     said = run(folder, *LOOP, "-o", "asyncio_mode=auto")
 
     assert "set asyncio_mode to strict" in said
+
+
+OLD = """
+import sys
+from types import ModuleType
+
+plugin = ModuleType("pytest_asyncio.plugin")
+stub = ModuleType("pytest_asyncio")
+stub.__version__ = "0.23.8"
+stub.plugin = plugin
+
+def fixture(*, name=None):
+    raise AssertionError("nobody asks")
+
+stub.fixture = fixture
+sys.modules |= {"pytest_asyncio": stub, "pytest_asyncio.plugin": plugin}
+
+def pytest_addoption(parser, pluginmanager):
+    pluginmanager.register(plugin, "asyncio")
+"""
+
+
+def test_a_suite_that_has_no_use_for_it_runs_on(folder: Path) -> None:
+    """With a pytest-asyncio that is too old, tests that ask for nothing pass, as without us."""
+    (folder / "old_asyncio.py").write_text(OLD)
+    (folder / "test_it.py").write_text("""
+def test_nothing(pytestconfig):
+    import pytest_asyncio
+
+    assert pytest_asyncio.__version__ == "0.23.8"
+    assert pytestconfig.pluginmanager.hasplugin("aiodashassist")
+    assert pytestconfig.pluginmanager.hasplugin("asyncio")
+""")
+
+    assert "1 passed" in run(
+        folder, "-p", "old_asyncio", "-p", "no:pytest_asyncio", "--trace-config"
+    )
+
+
+def test_hidden_fixtures_are_only_those_asked_for(folder: Path) -> None:
+    """`pytest --fixtures -v` of a suite shows the three fixtures, and nothing behind them."""
+    (folder / "test_it.py").write_text(ASYNCIO)
+    said = run(folder, *LOOP, "--fixtures", "-v")
+
+    assert "dashscope -- " in said
+    assert "_asyncio_" not in said
+    assert "_anyio_" not in said
 
 
 def test_nothing_is_imported_before_it_is_asked_for(folder: Path) -> None:

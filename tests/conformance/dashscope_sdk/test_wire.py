@@ -153,12 +153,19 @@ def test_created_run_is_answered_short(wire: Wire) -> None:
 
 
 def test_read_run_spells_none_as_empty(wire: Wire) -> None:
-    """A run that is read has `{}` and 0 for none, and the nulls of what is not set."""
+    """A run that is read has `{}` and 0 for none, and the nulls of what is not set.
+
+    While it waits it tells when it expires, which is 0 before and after.
+    """
     run = finish("/call f {}")
     read = wire.call("GET", f"/threads/{run.thread_id}/runs/{run.id}").json
     assert list(read) == RUN
     assert read["last_error"] == {}
-    assert [read[key] for key in RUN[8:13]] == [0] * 5
+    assert read["expires_at"] > read["created_at"]
+    ended = finish("hi")
+    over = wire.call("GET", f"/threads/{ended.thread_id}/runs/{ended.id}").json
+    assert over["expires_at"] == 0
+    assert [read[key] for key in RUN[9:13]] == [0] * 4
     assert read["usage"] is None
 
 

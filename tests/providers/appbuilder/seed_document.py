@@ -285,7 +285,7 @@ def understood(path: str, body: object) -> dict[str, Any]:
     sent = json.dumps(body).encode()
     operation = AppBuilderService().parse("POST", path.removeprefix("/v2"), {}, sent)
     fields = msgspec.structs.asdict(operation)
-    del fields["extras"]
+    del fields["extras"], fields["hint"]
     parts = [fields.pop(name, {}) for name in ("params", "page")]
     return {**fields, **_joined(parts)}
 
