@@ -25,7 +25,7 @@ from aiodashassist.core.events import (
 from aiodashassist.core.models import RESTING, FinalMessage, Message, Page, Run, RunStep
 from aiodashassist.core.params import ListParams
 from aiodashassist.core.snapshot import Snapshot
-from aiodashassist.errors import APIError, AssistError, IdleTimeout
+from aiodashassist.errors import APIError, AssistError, ConfigError, IdleTimeout
 from aiodashassist.pages import Paginator
 
 __all__ = ("Break", "PolledRun", "pauses")
@@ -168,7 +168,7 @@ class PolledRun:
         try:
             return await reading
         except AssistError as error:
-            if self._broken is None:
+            if self._broken is None or isinstance(error, ConfigError):  # no word of the service
                 raise
             failure = error
         logger.debug("run %s cannot be read back: %r", self._run_id, failure)

@@ -39,6 +39,7 @@ from aiodashassist.core.settings import Retry
 from aiodashassist.errors import (
     APIError,
     AssistError,
+    ConfigError,
     FirstEventTimeout,
     NotFound,
     OutcomeUnknown,
@@ -267,6 +268,8 @@ class Sending:
         except StopIteration as end:
             finding: Finding = end.value
             return finding
+        except ConfigError:  # no word of the service: this client cannot ask
+            raise
         except AssistError as error:
             return Unclear(f"looking it up failed: {error}")
 

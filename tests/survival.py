@@ -500,6 +500,8 @@ class World:
 
     def _fault(self, operation: Operation[Any], _index: int) -> Fault | None:
         """What goes wrong with this request: the first that is due."""
+        if isinstance(operation, SubmitOutputs):
+            self._late = Late()  # what asks for these outputs was shown already
         due = [trouble.fault for trouble in self.plan if trouble.is_due(operation)]
         self.fired += bool(due)
         return due[0] if due else None

@@ -26,6 +26,33 @@ def test_a_key_of_the_users_own_is_one_too() -> None:
     assert secrets_in("", headers) == ["mine-0123"]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Api-Key",
+        "proxy-authorization",
+        "X-Access-TOKEN",
+        "X-Secret",
+        "X-Session-Id",
+        "x-signature",
+    ],
+)
+def test_a_header_that_is_named_like_a_secret_holds_one(name: str) -> None:
+    """Whatever else it is called, and with or without a word before it."""
+    assert secrets_in("", [(name, "mine-0123")]) == ["mine-0123"]
+    assert secrets_in("", [(name, "Token mine-0123")]) == ["mine-0123"]
+    assert secrets_in("", [("X-Tenant", "mine-0123")]) == []
+
+
+def test_each_cookie_is_a_secret() -> None:
+    """But for their names, and for what is as short as any word."""
+    cookies = "sid=first-0123; theme=dark;sid2 = second-0123 ;flag; tail=third=0123"
+
+    assert secrets_in("", [("Cookie", cookies)]) == ["first-0123", "second-0123", "third=0123",
+        "third%3D0123",
+    ]  # fmt: skip
+
+
 def test_a_short_key_is_no_secret() -> None:
     """The local server's may be any word of a message."""
     assert secrets_in("local", [("Authorization", "Bearer short")]) == []

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiodashassist import BadRequest, DashScope, Limits, LocalProtocolError
+from aiodashassist import AppBuilder, BadRequest, DashScope, Limits, LocalProtocolError
 from aiodashassist.server import LocalServer
 from aiodashassist.turns import LATE, MINUTE, Turns
 from tests import virtual_time
@@ -559,5 +559,28 @@ def test_closing_a_client_ends_the_wait_for_its_turns() -> None:
                 await waiting
             assert len(server.requests) == 1
         assert asyncio.get_running_loop().time() < MINUTE / 2
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("kind", [DashScope, AppBuilder])
+def test_a_run_that_is_left_is_cancelled_though_the_minute_is_full(kind: type[DashScope]) -> None:
+    """The request that cancels it waits for no turn; those that follow wait for it."""
+
+    async def main() -> None:
+        async with LocalServer() as server, server.client(kind) as other:
+            made = await other.assistants.create(model="m", name="n")
+            thread = await other.threads.create()
+            limits = Limits(requests_per_minute=2)
+            async with server.client(kind, limits=limits) as client:
+                async with client.stream(
+                    "/say x\n/wait 300", thread_id=thread.id, assistant_id=made.id
+                ) as stream:
+                    await anext(stream)
+                assert asyncio.get_running_loop().time() < MINUTE / 2
+                (run,) = (await other.threads.runs.list(thread.id)).data
+                assert run.status == "cancelled"
+                await client.threads.retrieve(thread.id)
+                assert asyncio.get_running_loop().time() >= MINUTE
 
     virtual_time.run(main())

@@ -652,3 +652,41 @@ async def test_nothing_is_looked_up_elsewhere(monkeypatch: pytest.MonkeyPatch) -
     for kind in KINDS:
         async with replay(cassette(provider=kind.__name__), kind) as client:
             assert "127.0.0.1" in repr(client)
+
+
+@pytest.mark.parametrize("ask", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_stream_that_cannot_be_read_back_is_told(
+    kind: type[Client], ask: bool, server: LocalServer
+) -> None:
+    """Where a stream breaks and the cassette has nothing more, that is what is told."""
+    server.faults.add(Cut(operation="CreateRun", after_events=4))
+    async with server.client(kind, retry=AT_ONCE) as client:
+        assistant = await client.assistants.create(model="m", name="n")
+        with record(client) as recorded:
+            await client.ask("one two three", assistant_id=assistant.id)
+    kept = [one for one in recorded.exchanges if one.request.operation.startswith("Create")]
+    async with replay(Cassette(kind.__name__, kept), kind, retry=AT_ONCE) as client:
+        with pytest.raises(NotRecorded, match=r"no answer to RetrieveRun .*it has none"):
+            if ask:
+                await client.ask("one two three", assistant_id=assistant.id)
+            else:
+                async with client.stream("one two three", assistant_id=assistant.id) as stream:
+                    async for _ in stream:
+                        pass
+
+
+@pytest.mark.parametrize("operation", ["CreateMessage", "CreateRun"])
+async def test_a_lost_answer_that_cannot_be_looked_up_is_told(
+    operation: str, server: LocalServer
+) -> None:
+    """Where an answer is lost and the cassette does not say what became of it, that is told."""
+    server.faults.add(Lose(operation=operation))
+    async with server.client(DashScope, retry=AT_ONCE) as client:
+        assistant = await client.assistants.create(model="m", name="n")
+        with record(client) as recorded:
+            await client.ask("one two three", assistant_id=assistant.id)
+    kept = [one for one in recorded.exchanges if one.request.operation.startswith("Create")]
+    async with replay(Cassette("DashScope", kept), DashScope, retry=AT_ONCE) as client:
+        with pytest.raises(NotRecorded, match="no answer to List"):
+            await client.ask("one two three", assistant_id=assistant.id)
