@@ -21,6 +21,11 @@ class Duties:
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[Closable] = set()
 
+    @property
+    def streams(self) -> tuple[Closable, ...]:
+        """Those that are open."""
+        return tuple(self._open)
+
     def opened(self, stream: Closable) -> None:
         """A stream was opened: finishing closes it."""
         self._open.add(stream)

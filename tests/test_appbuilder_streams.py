@@ -382,7 +382,7 @@ async def test_calls_that_are_told_twice_are_made_once() -> None:
 UNDELIVERED: dict[str, tuple[bytes, type[AssistError]]] = {
     "refused": (whole(b'{"error":{"code":"invalid","message":"no"}}'), BadRequest),
     "unknown": (whole(b"null"), NotFound),
-    "broken": (whole(b"oh", "500 Oh", "text/plain"), OutcomeUnknown),
+    "broken": (whole(b"oh", "500 Oh", "text/plain"), ServerError),
     "HTML": (whole(b"<html>", kind="text/html"), DecodeError),
 }
 

@@ -131,7 +131,7 @@ async def requests(name: str, **extras: Any) -> list[Received]:
     """What a method sends."""
     async with (
         RawServer(answer) as server,
-        DashScope("sk-x", base_url=server.url) as client,
+        DashScope("sk-x", base_url=server.url, retry=ONCE) as client,
     ):
         with contextlib.suppress(AssistError):  # an answer for all does not suit all
             await called(client, name, **extras)

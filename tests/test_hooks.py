@@ -21,6 +21,7 @@ from aiodashassist import (
     NotFound,
     OutcomeUnknown,
     RemoteProtocolError,
+    ServerError,
     Timeouts,
     TransportError,
     UnexpectedRedirect,
@@ -123,7 +124,7 @@ def refusing(status: str, code: str) -> Any:
 FAILURES: list[tuple[Any, type[AssistError], int | None, str | None]] = [
     (refusing("400 Bad Request", "InvalidParameter"), BadRequest, 400, "req-1"),
     (refusing("401 Unauthorized", "InvalidApiKey"), AuthenticationError, 401, "req-1"),
-    (refusing("500 Oh", "InternalError"), OutcomeUnknown, 500, "req-1"),
+    (refusing("500 Oh", "InternalError"), ServerError, 500, "req-1"),
     (answering(whole(b"[]")), AssistError, 200, None),
     (answering(whole(b"", "302 Found")), UnexpectedRedirect, 302, None),
     (answering(b"", close=True), OutcomeUnknown, None, None),
@@ -340,7 +341,7 @@ async def test_an_answer_that_cannot_be_read_has_its_status(
     told = Told()
     async with (
         RawServer(answering(whole(body))) as server,
-        DashScope(KEY, base_url=server.url, **told.hooks) as client,
+        DashScope(KEY, base_url=server.url, retry=ONCE, **told.hooks) as client,
     ):
         with pytest.raises(error):
             await client.threads.create()
@@ -353,7 +354,7 @@ async def test_a_stream_that_is_none_is_told_with_its_status() -> None:
     told = Told()
     async with (
         RawServer(answering(whole(b'{"id":"run_1"}'))) as server,
-        DashScope(KEY, base_url=server.url, **told.hooks) as client,
+        DashScope(KEY, base_url=server.url, retry=ONCE, **told.hooks) as client,
     ):
         with pytest.raises(RemoteProtocolError):
             await begin(client, streams=True)

@@ -289,7 +289,7 @@ def _may_have_taken(step: RunStep, operation: ops.SubmitOutputs) -> bool:
     made: Iterable[ToolCall] = step.step_details.tool_calls if step.step_details else ()
     calls = [call for call in made if call.function is not None]
     sent = [output.tool_call_id for output in operation.tool_outputs]
-    if step.status == "in_progress" or not calls or _are_others(sent, [call.id for call in calls]):
+    if step.status == "in_progress" or _are_others(sent, [call.id for call in calls]):
         return False
     given = [call.output or "" for call in calls]  # not every list shows what a call gave
     return not all(given) or sorted(given) == sorted(one.output for one in operation.tool_outputs)
@@ -301,4 +301,4 @@ def _time(obj: Run | Message) -> int:
 
 def _is_fresh(obj: Run | Message | Assistant, seen: Seen) -> bool:
     """Whether an object may be as new as the lost request; where nothing tells, it may."""
-    return not seen.began or (obj.created_at or 0) >= seen.began - SLACK
+    return (obj.created_at or 0) >= seen.began - SLACK

@@ -263,7 +263,7 @@ class ThreadSession:
             return False
         answered = {
             stream.snapshot.run.id
-            for stream in self._session.duties._open  # noqa: SLF001
+            for stream in self._session.duties.streams
             if isinstance(stream, RunStream) and stream.snapshot.run and not stream.pending_calls
         }
         return run.id not in answered

@@ -71,8 +71,9 @@ class Threads:
         Args:
             thread_id: the thread.
             on_active: what is done about a run of others that is active there: `wait` until it has
-                ended, also one that waits for tool outputs, at most for `Timeouts.total`; `cancel`
-                it; or `raise` a `Conflict`.
+                ended, also one that waits for tool outputs of others (one that this client has left
+                with its calls is a `Conflict`), at most for `Timeouts.total`; `cancel` it; or
+                `raise` a `Conflict`.
 
         Raises:
             InvalidArgument: an id that cannot be one, or another word.
