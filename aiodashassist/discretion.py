@@ -32,7 +32,8 @@ def secrets_in(
     ]
     keys = [one for one in (key, *own, *tokens) if len(one) >= SHORTEST]
     spelled = [(one, one.replace("/", "\\/"), quote(one, safe="")) for one in keys]
-    return list(dict.fromkeys(form for forms in spelled for form in forms))
+    # The longest first: a key may begin with another one.
+    return sorted(dict.fromkeys(form for forms in spelled for form in forms), key=len, reverse=True)
 
 
 def _held_by(name: str, value: str) -> list[str]:

@@ -5,6 +5,7 @@ for, and of the server's, if that is on the loop too. So each order of events co
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeAlias, TypeVar
 
@@ -141,6 +142,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         result = runner.run(main)
         loop = runner.get_loop()
+        gc.collect()  # a task that was lost complains when it is gone
     assert isinstance(loop, WatchedLoop)
     assert not loop.complaints
     return result

@@ -4,20 +4,22 @@ They are played against the local server without sockets, in virtual time: pause
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from aiodashassist import Limits, Run, Thread, Timeouts, ToolContext, Toolset
+from aiodashassist import Limits, Retry, Run, Thread, Timeouts, ToolContext, Toolset
 from aiodashassist.core import operations as ops
 from aiodashassist.core.operations import Operation
-from aiodashassist.testing import record
+from aiodashassist.testing import Cassette, record
 from tests.in_process import Break, Fault, Lost, Status
-from tests.recovery import Made, Talk, World, assistant_of, thread_of, tools
+from tests.recovery import Kind, Made, Talk, World, assistant_of, thread_of, tools, world
 
-__all__ = ("CANCEL", "PLAIN", "SCENES", "STREAMS", "TOOLS", "Scene", "Stage", "Work")
+__all__ = ("CANCEL", "PLAIN", "SCENES", "TOOLS", "Scene", "Stage", "Work", "staged")
 
 Work: TypeAlias = Coroutine[Any, Any, None]
 
@@ -224,7 +226,7 @@ async def read_back_while_tools_work(stage: Stage) -> Work:
     return await stage.streamed(TOOLS, tools=slow)
 
 
-@scene(takes=CANCEL)
+@scene(takes=CANCEL, retry=Retry())
 async def lost_answers(stage: Stage) -> Work:
     """The first answer of each kind is lost: looks, pauses, another attempt."""
     stage.ours.on = First(
@@ -311,14 +313,16 @@ async def waiting_for_a_run(stage: Stage) -> Work:
 
 @scene()
 async def recorded(stage: Stage) -> Work:
-    """A recording is made meanwhile, whole or not."""
+    """A recording is made meanwhile: what there is of it can be read."""
 
     async def work() -> None:
-        with record(stage.client) as cassette:
+        with TemporaryDirectory() as folder:
+            path = Path(folder, "cassette.json")
             try:
-                await stage.ask(TOOLS)
+                with record(stage.client, path):
+                    await stage.ask(TOOLS)
             finally:
-                assert cassette.exchanges is not None
+                Cassette.load(path)
 
     return work()
 
@@ -336,6 +340,12 @@ async def left_while_it_is_looked_up(stage: Stage) -> Work:
     return await stage.streamed(PLAIN, on_exit="leave")
 
 
-async def staged(ours: World) -> Stage:
-    """A stage for a scene."""
-    return Stage(ours, await assistant_of(ours.client))
+@asynccontextmanager
+async def staged(kind: Kind, play: Scene) -> AsyncIterator[Stage]:
+    """A stage for a scene; nothing is left of it afterwards."""
+    async with world(kind, client=play.client) as ours:
+        stage = Stage(ours, await assistant_of(ours.client))
+        yield stage
+        for task in stage.others:
+            task.cancel()
+        await asyncio.gather(*stage.others, return_exceptions=True)

@@ -179,6 +179,7 @@ class World:
         self.harness.fault = self._fault
         self.lag = 0
         self._late = Late()
+        self._streamed = 0
         self._execute, self.harness._desk.execute = self.harness._desk.execute, self._lagging
         self.plan: list[Trouble] = []
         self.fired = 0
@@ -507,20 +508,30 @@ class World:
         return due[0] if due else None
 
     def _lagging(self, workspace: str, operation: Operation[Any], **options: Any) -> Any:
-        """Do it; but the service is slow to show that outputs were taken."""
+        """Do it; but the service is slow to show that outputs were taken.
+
+        What it shows is not older than what its streams have said.
+        """
         match operation:
             case SubmitOutputs(thread_id=thread_id, run_id=run_id):
                 before = self.harness.store.get("", Run, run_id, thread_id)
                 steps = self.harness.store.all("", RunStep, run_id)
                 result = self._execute(workspace, operation, **options)
                 self._late.keep(before, steps, self.lag)
+                self._streamed = self._said_in_streams()
                 return result
             case RetrieveRun(run_id=run_id):
+                if self._said_in_streams() > self._streamed:
+                    self._late = Late()
                 late = self._late.run(run_id)
                 return late or self._execute(workspace, operation, **options)
             case ListSteps(run_id=run_id) if self._late.shown == run_id:
                 return self._late.steps(run_id, operation.page)
         return self._execute(workspace, operation, **options)
+
+    def _said_in_streams(self) -> int:
+        """How many bytes have come in streams."""
+        return sum(exchange.length for exchange in self.harness.exchanges if exchange.stream)
 
     # --- what the server keeps ---
 

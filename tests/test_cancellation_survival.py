@@ -1,262 +1,88 @@
 """Cancelled at every suspension point, in every way: nothing leaks, runs end, the client goes on.
 
-The scenes are played against the local server without sockets, in virtual time; see
-`tests/cancelling.py` for what a point is. Each walk prints how many there were.
+See `tests/cancelling.py` for what a point is, and `tests/scenes.py` for what is cut short. Each
+walk prints how many points there were.
 """
 
 import asyncio
-import gc
-import logging
-from collections.abc import Awaitable, Callable, Coroutine
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from msgspec import Struct
 
-from aiodashassist import (
-    AssistError,
-    Limits,
-    LocalProtocolError,
-    Retry,
-    Run,
-    Thread,
-    Timeouts,
-    ToolContext,
-    Toolset,
-    TransportError,
-)
-from aiodashassist.core import operations as ops
-from aiodashassist.testing import record
-from tests.cancelling import CANCELS, WAYS, the_loop
-from tests.cancelling import run as walk_through
-from tests.in_process import Break, Fault, Lost, Status
-from tests.recovery import Kind, Made, PROVIDERS, Talk, World, tools, world
+from aiodashassist import AppBuilder, AssistError, DashScope, LocalProtocolError, TransportError
+from aiodashassist.core.models import TERMINAL
+from aiodashassist.core.operations import CancelRun
+from aiodashassist.server import Cut, Drop, Faults, LocalServer, Lose, Refuse, Stall
+from tests import cancelling
+from tests.cancelling import CANCELS, WAYS, Way, done, the_loop
+from tests.recovery import PROVIDERS, Kind, assistant_of, named, tools
+from tests.scenes import CANCEL, SCENES, TOOLS, Scene, Stage, staged
+from tests.test_cancellation import at_suspension, at_turn, held, settled, tasks_at_work
 
-Work: TypeAlias = Coroutine[Any, Any, None]
-Begin: TypeAlias = Callable[[World], Awaitable[Work]]
+STRIDE = 5  # points, in the usual suite
+TODAY = 0 if "CI" in os.environ else date.today().toordinal()  # noqa: DTZ011 (any number does)
+MOMENT = 1e-6  # virtual seconds; nothing takes as long without a pause
 
-PLAIN = Talk(name="plain", question="/say 一\n/wait 1\n/say 二\n/wait 1\n/say 三", text="一二三")
-TOOLS = Talk(
-    name="tools",
-    question="""\
-/say 先看
-/wait 1
-/call weather {"city": "杭州"}
-/call weather {"city": "北京"}
-/then
-/wait 1
-/call weather {"city": "上海"}
-/then
-/wait 1
-/say 完""",
-    text="先看完",
-    rounds=(("杭州:晴", "北京:晴"), ("上海:晴",)),
-)
-CANCEL = 5.0  # seconds, `Timeouts.cancel`
+Point: TypeAlias = Callable[[], Awaitable[bool]]
+"""Plays once, and is struck at the point that was aimed at; whether there is such a point."""
+
+EACH_KIND = pytest.mark.parametrize("kind", PROVIDERS, ids=lambda kind: kind.__name__)
+EACH_SCENE = pytest.mark.parametrize("name", SCENES)
 
 
-class Scene(Struct, frozen=True, kw_only=True):
-    begin: Begin
-    client: dict[str, Any]
-    leaves: bool = False
-    quick: bool = True
-
-    @property
-    def name(self):
-        return self.begin.__name__
+@pytest.fixture(autouse=True)
+def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No warning, such as of a run that could not be ended in time."""
+    yield
+    assert [one.getMessage() for one in caplog.get_records("call")] == []
 
 
-SCENES: dict[str, Scene] = {}
+def walk(point: Point, *, late: bool, stride: int = 1, capsys: Any, title: str) -> None:
+    """Strike at each point in turn, or at each `stride`-th, and say how many these were."""
+
+    async def main() -> int:
+        struck, at = 0, 1 + TODAY % stride
+        while True:
+            the_loop().points.aim(at, late=late)
+            with named(f"struck at point {at}"):
+                if not await point():
+                    return struck
+            struck, at = struck + 1, at + stride
+
+    struck = cancelling.run(main())
+    with capsys.disabled():
+        print(f"\n{title}{', late' if late else ''}: {struck} points, each {stride}")
+    assert struck
 
 
-def scene(*, leaves: bool = False, **client: Any) -> Callable[[Begin], Begin]:
-    def noted(begin: Begin) -> Begin:
-        SCENES[begin.__name__] = Scene(begin=begin, client=client, leaves=leaves)
-        return begin
-    return noted
+# --- cancelled ---
 
 
-@scene()
-async def plain(ours: World) -> Work:
-    async def work() -> None:
-        result = await ours.client.ask(PLAIN.question, assistant_id=ours._assistant_id)
-        assert result.text == PLAIN.text
-    return work()
-
-
-@scene()
-async def two_rounds(ours: World) -> Work:
-    async def work() -> None:
-        result = await ours.client.ask(TOOLS.question, assistant_id=ours._assistant_id, tools=tools, deps=made_of(ours))
-        assert result.text == TOOLS.text
-    return work()
-
-
-def made_of(ours) -> Made:
-    ours.made = Made()
-    return ours.made
-
-
-async def streamed(ours, talk=PLAIN, **params) -> Work:
-    params.setdefault("deps", made_of(ours))
-    stream = await ours.asked(talk.question, **params)
-    async def work() -> None:
-        async with stream:
-            async for _ in stream: pass
-            assert (await stream.result()).text == talk.text
-    return work()
-
-
-@scene()
-async def cut_in_the_middle(ours: World) -> Work:
-    ((*sizes,),) = await ours.sizes(PLAIN.question)
-    ours.breaks = {0: Break(after=sum(sizes[:6]))}
-    return await streamed(ours)
-
-
-@scene()
-async def cut_before_the_first_event(ours: World) -> Work:
-    ours.breaks = {0: Break(after=1)}
-    return await streamed(ours)
-
-
-@scene()
-async def cut_in_a_round_of_tools(ours: World) -> Work:
-    sizes = await ours.sizes(TOOLS.question)
-    if len(sizes) > 1:
-        ours.breaks = {0: Break(after=sum(sizes[0])-3), 1: Break(after=2)}
-    else:
-        ours.breaks = {0: Break(after=sum(sizes[0][:20]))}
-    return await streamed(ours, TOOLS)
-
-
-slow = Toolset()
-
-
-@slow.register
-async def weather(context: ToolContext[Made], city: str) -> str:
-    """The weather of a city, after a while."""
-    context.deps[context.call_id] += 1
-    await asyncio.sleep(3)
-    return f"{city}:晴"
-
-
-@scene()
-async def recovered_while_tools_work(ours: World) -> Work:
-    sizes = await ours.sizes(TOOLS.question)
-    ours.breaks = {0: Break(after=sum(sizes[0][:16]))}
-    return await streamed(ours, TOOLS, tools=slow)
-
-
-class First:
-    """Each kind of request goes wrong once."""
-    def __init__(self, fault, *kinds) -> None:
-        self.kinds = set(kinds)
-        self.fault = fault
-    def __call__(self, operation):
-        if type(operation) in self.kinds:
-            self.kinds.discard(type(operation))
-            return self.fault
-        return None
-
-
-@scene(retry=Retry())
-async def lost_answers(ours: World) -> Work:
-    ours.on = First(Lost(), ops.CreateThread, ops.CreateMessage, ops.CreateRun, ops.SubmitOutputs, ops.CancelRun, ops.RetrieveRun)
-    return await two_rounds(ours)
-
-
-@scene(timeouts=Timeouts(idle=60))
-async def stalled(ours: World) -> Work:
-    async def work() -> None:
-        result = await ours.client.ask("/say 一\n/wait 90\n/say 二", assistant_id=ours._assistant_id)
-        assert result.text == "一二"
-    return work()
-
-
-@scene()
-async def refused_for_a_while(ours: World) -> Work:
-    ours.on = First(Status(status=429, headers={"Retry-After": "30"}), ops.CreateMessage, ops.CreateRun, )
-    return await two_rounds(ours)
-
-
-async def held_for(ours: World, seconds: float, entering) -> None:
-    entered = asyncio.Event()
-    async def hold() -> None:
-        async with entering:
-            entered.set()
-            await asyncio.sleep(seconds)
-    ours.holder = asyncio.create_task(hold())
-    await entered.wait()
-
-
-@scene(limits=Limits(max_concurrent_requests=1))
-async def waiting_for_a_turn(ours: World) -> Work:
-    await held_for(ours, 30, ours.client._session.turns.turn())
-    return await two_rounds(ours)
-
-
-@scene(limits=Limits(requests_per_minute=2))
-async def waiting_for_the_minute(ours: World) -> Work:
-    await asyncio.sleep(61)
-    return await plain(ours)
-
-
-@scene()
-async def waiting_for_a_thread(ours: World) -> Work:
-    thread_id = (await ours.client.threads.create()).id
-    await held_for(ours, 30, ours.client.threads.session(thread_id))
-    return await in_session(ours, thread_id)
-
-
-async def in_session(ours, thread_id, **options) -> Work:
-    made = made_of(ours)
-    async def work() -> None:
-        async with ours.client.threads.session(thread_id, **options) as session:
-            await session.say("hi")
-            result = await session.ask(TOOLS.question, assistant_id=ours._assistant_id, tools=tools, deps=made)
-            assert result.text == TOOLS.text
-    return work()
-
-async def active(ours):
-    thread_id = (await ours.client.threads.create(messages=[{"role": "user", "content": "/wait 30\n/say other"}])).id
-    stream = ours.client.threads.runs.stream(thread_id, assistant_id=ours._assistant_id, on_exit="leave")
-    async with stream:
-        await anext(stream)
-    assert stream.snapshot.run
-    return thread_id, stream.snapshot.run.id
-
-@scene()
-async def waiting_for_another_run(ours: World) -> Work:
-    thread_id, _ = await active(ours)
-    return await in_session(ours, thread_id)
-
-@scene()
-async def cancelling_another_run(ours: World) -> Work:
-    thread_id, _ = await active(ours)
-    return await in_session(ours, thread_id, on_active="cancel")
-
-@scene()
-async def waiting_for_a_run(ours: World) -> Work:
-    ids = await active(ours)
-    async def work() -> None:
-        run = await ours.client.threads.runs.wait(*ids)
-        assert run.status == "completed"
-    return work()
-
-
-@scene()
-async def recorded(ours: World) -> Work:
-    async def work() -> None:
-        with record(ours.client):
-            await (await two_rounds(ours))
-    return work()
-
-@scene(leaves=True)
-async def left(ours: World) -> Work:
-    return await streamed(ours, PLAIN, on_exit="leave")
-
-@scene(leaves=True)
-async def left_in_recovery(ours: World) -> Work:
-    ours.breaks = {0: Break(after=1)}
-    return await streamed(ours, PLAIN, on_exit="leave")
+async def cancelled_once(kind: Kind, play: Scene, way: Way) -> bool:
+    """Play a scene, have it cancelled, and look at what is left."""
+    points = the_loop().points
+    async with staged(kind, play) as stage:
+        work = await play.begin(stage)
+        tasks, before = asyncio.all_tasks(), stage.runs
+        sent = len(stage.ours.harness.exchanges)
+        task = await way(work)
+        if points.struck is None:
+            task.result()
+            return points.reached
+        check_end(task, way)
+        took = the_loop().time() - points.struck
+        assert took <= play.takes + MOMENT, f"it took {took} s"
+        await quiet(stage, tasks, 0 if way in AT_ONCE else CANCEL)
+        check_runs(stage, play, before)
+        if play.leaves:
+            asked = [type(one.operation) for one in stage.ours.harness.exchanges[sent:]]
+            assert CancelRun not in asked
+        assert max(stage.made.values(), default=0) <= 1
+        await check_usable(stage)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    return True

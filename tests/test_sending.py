@@ -20,6 +20,7 @@ from aiodashassist.core.settings import Retry
 from aiodashassist.errors import (
     AssistError,
     BadRequest,
+    ConfigError,
     ConnectError,
     DecodeError,
     FirstEventTimeout,
@@ -479,6 +480,15 @@ def test_a_look_that_fails_leaves_it_unknown(when: int) -> None:
     assert len(sent.attempts) == 1
     assert len(sent.looks) == when + 1
     assert "looking it up failed: 500: no list" in str(sent.error)
+
+
+def test_a_client_that_cannot_ask_says_so() -> None:
+    """An error that is no word of the service is no reason for doubt: it is raised as it is."""
+    cannot = ConfigError("this client plays a recording")
+    sent = send(BEGIN, LOST, looks=[cannot])
+
+    assert sent.error is cannot
+    assert len(sent.attempts) == 1
 
 
 def test_a_refusal_may_be_due_to_the_attempt_before() -> None:

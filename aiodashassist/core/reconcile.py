@@ -206,7 +206,8 @@ def _new_message(operation: ops.CreateMessage, past: Past, page: ListParams) -> 
     if newest is not seen.result.data[0]:
         return Unclear("somebody else writes on the thread")
     since = [run for run in runs.result.data if (run.created_at or math.inf) > _time(newest)]
-    if since and newest.created_at and all(past.had(run.id) for run in since):
+    surely = newest.created_at and all(_time(run) > _time(newest) + APART for run in since)
+    if since and surely and all(past.had(run.id) for run in since):
         return NotReceived()  # it is older than a run of ours, and so than this request
     if since:
         return Unclear("somebody else runs on the thread")
