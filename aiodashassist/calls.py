@@ -93,19 +93,25 @@ class Session:
         self.experience.known.see(result)
         return result
 
-    async def open(self, operation: Operation[Run], lost: AssistError | None = None) -> Body | Run:
+    async def open(
+        self,
+        operation: Operation[Run],
+        lost: AssistError | None = None,
+        sending: Sending | None = None,
+    ) -> Body | Run:
         """Ask for a stream; the run itself, where the answer was lost and it was found.
 
         Args:
             operation: what is asked for, marked already.
             lost: how a stream that this had opened broke before the run was known.
+            sending: it on its way, for whoever wants to know how far it has come.
 
         Raises:
             AssistError: every failure is one of ours; FirstEventTimeout if no answer begins.
         """
-        sending = self._sending(operation)
+        way = sending or self.sending(operation)
         with self._locating(operation):
-            opened: Body | Run = await sending.through(lambda n: self._open(operation, n), lost)
+            opened: Body | Run = await way.through(lambda n: self._open(operation, n, way), lost)
         return opened
 
     async def fetch(self, operation: Operation[T], take: Callable[[Arrival], Awaitable[R]]) -> R:
@@ -135,7 +141,7 @@ class Session:
         total = within(self.config.timeouts.total, TotalTimeout, "the call took longer than")
         with self._locating(operation):
             async with total:
-                return await self._sending(operation).through(lambda n: once(operation, n))
+                return await self.sending(operation).through(lambda n: once(operation, n))
 
     @contextmanager
     def _locating(self, operation: Operation[Any]) -> Iterator[None]:
@@ -148,13 +154,14 @@ class Session:
             self._located(error, operation, NO_HEADERS, None)
             raise
 
-    def _sending(self, operation: Operation[Any]) -> Sending:
+    def sending(self, operation: Operation[Any]) -> Sending:
+        """An operation on its way, as often as it takes."""
         size = self.provider.largest_page
         return Sending(operation, self.config.retry, self.experience, self._seen, size)
 
     async def _seen(self, operation: Operation[Any]) -> Seen:
         """A look at what is there, for an inquiry."""
-        seen: Seen = await self._sending(operation).through(lambda n: self._look(operation, n))
+        seen: Seen = await self.sending(operation).through(lambda n: self._look(operation, n))
         return seen
 
     async def _look(self, operation: Operation[Any], attempt: int) -> Seen:
@@ -188,11 +195,12 @@ class Session:
                 told.request_id = getattr(result, "request_id", None) or told.request_id
                 return response, result
 
-    async def _open(self, operation: Operation[Run], attempt: int) -> Body:
+    async def _open(self, operation: Operation[Run], attempt: int, sending: Sending) -> Body:
         """One attempt at a stream."""
         first_event = self.config.timeouts.first_event
         request = self._request(operation)
         async with self.turns.turn():
+            sending.leaves()
             began = asyncio.get_running_loop().time()
             with self._asking(operation, request, attempt) as told:
                 async with within(first_event, FirstEventTimeout, "no answer began within"):

@@ -15,7 +15,7 @@ from aiodashassist.errors import AssistError
 
 __all__ = ("Alarm", "SilenceClock", "expiry", "within")
 
-FAR = 10**12  # epoch seconds; a float cannot hold every number that JSON can
+FAR = 10**15  # epoch milliseconds; a float cannot hold every number that JSON can
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ def expiry(run: Run | None) -> float | None:
     """
     if run is None or run.expires_at is None:
         return None
-    left = min(run.expires_at // 1000, FAR) - time.time()
+    left = min(run.expires_at, FAR) / 1000 - time.time()
     return asyncio.get_running_loop().time() + left if left > 0 else None
 
 

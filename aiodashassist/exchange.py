@@ -17,6 +17,7 @@ from aiodashassist.core.operations import (
 from aiodashassist.errors import AssistError
 from aiodashassist.feed import EventFeed, Feed
 from aiodashassist.polling import Break, PolledRun
+from aiodashassist.sending import Sending
 
 __all__ = ("Exchange", "Lost", "Opening")
 
@@ -38,31 +39,40 @@ class Exchange:
 
     Attributes:
         reopens: whether the provider goes on with a new stream after a round of tools.
-        asked: whether the request for the run was begun.
         thread_id: the thread that the run was asked for on, where the request says so.
         run_id: the run, where it was under way before.
     """
 
     def __init__(self, session: Session) -> None:
         self.reopens = session.provider.reopens
-        self.asked = False
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._session = session
         self._operation: Operation[Run] | None = None  # that has begun the run
+        self._sending: Sending | None = None  # it on its way, the last time
         self._feed: Feed | None = None  # the newest
         self._hung_up = False
+
+    @property
+    def asked(self) -> bool:
+        """Whether the request for the run may have been received."""
+        return self._sending is not None and self._sending.is_out
+
+    def ask_no_more(self) -> None:
+        """What was not received is not sent again: nobody waits any more."""
+        if self._sending is not None:
+            self._sending.end()
 
     async def begin(self, opening: Opening) -> Feed | Lost:
         """Ask for the run, and open its stream."""
         operation = self._session.marked(await opening())
         self.thread_id = getattr(operation, "thread_id", None)
-        self.asked = True
         if isinstance(operation, RetrieveRun):
             self.run_id = operation.run_id
             return self.poll(operation.thread_id, operation.run_id)
         self._operation = operation
-        return await self._open(operation)
+        self._sending = self._session.sending(operation)
+        return await self._open(operation, None, self._sending)
 
     async def again(self, error: AssistError, thread_id: str | None) -> Feed | Lost:
         """After a stream that broke before it told of its run: that run, as it is looked up.
@@ -80,7 +90,8 @@ class Exchange:
             raise error
         if isinstance(operation, CreateThreadAndRun) and thread_id is not None:
             operation = CreateRun(thread_id=thread_id, params=operation.params, stream=True)
-        return await self._open(operation, error)
+        self._sending = self._session.sending(operation)
+        return await self._open(operation, error, self._sending)
 
     def poll(self, thread_id: str, run_id: str, broken: Break | None = None) -> Feed:
         """Follow a run that has no stream, or none any more."""
@@ -101,9 +112,12 @@ class Exchange:
             self._feed.close()
 
     async def _open(
-        self, operation: Operation[Run], lost: AssistError | None = None
+        self,
+        operation: Operation[Run],
+        lost: AssistError | None = None,
+        sending: Sending | None = None,
     ) -> Feed | Lost:
-        body = await self._session.open(operation, lost)
+        body = await self._session.open(operation, lost, sending)
         if isinstance(body, Run):
             return Lost(body)
         config = self._session.config

@@ -184,6 +184,7 @@ class RunLoop:
     def stop(self) -> None:
         """Nobody may read on, but for `find_run`; whoever waits is woken."""
         self._alarm.stop()
+        self._source.ask_no_more()
         self._errands.fail(StreamInterrupted("the stream was closed"))
 
     def drop(self) -> None:

@@ -143,6 +143,21 @@ class Sending:
         self._lost: AssistError | None = None  # how an attempt got no answer at all
         self._dated = True  # whether it is known when the first attempt was sent
         self._begun = False  # its answer had: it was received, whatever is found of it
+        self._is_out = False  # an attempt is on its way
+        self._is_last = False
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it may have been received: it is on its way, or was, and got no answer."""
+        return self._is_out or self._doubt or self._begun
+
+    def leaves(self) -> None:
+        """An attempt is on its way, after it had waited for its turn."""
+        self._is_out = True
+
+    def end(self) -> None:
+        """Nobody waits any more: what was not received is not sent again."""
+        self._is_last = True
 
     async def through(self, once: Once[R], lost: AssistError | None = None) -> R | Any:
         """What an attempt gives; what came of a lost one, as it is found.
@@ -200,6 +215,9 @@ class Sending:
         if failure in (Failure.LOST, Failure.SILENT):
             self._doubt = True
             self._lost = self._lost if isinstance(error, HEARD) else error
+        if self._is_last and not self._doubt:
+            raise error
+        self._is_out = False
         number = self._attempts.number
         pause = self._attempts.next(error, _now(), random.random())  # noqa: S311 (nothing secret)
         if pause is None:

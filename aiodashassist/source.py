@@ -214,6 +214,10 @@ class Source:
         self.shut()
         self._feed = self._reading = None
 
+    def ask_no_more(self) -> None:
+        """Nobody waits any more: what was not received is not sent again."""
+        self._exchange.ask_no_more()
+
     def hang_up(self) -> None:
         """Drop the connection, also one that is only about to be made."""
         self._exchange.hang_up()

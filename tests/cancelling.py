@@ -7,15 +7,17 @@ for, and of the server's, if that is on the loop too. So each order of events co
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import Any, TypeAlias, TypeVar
+from contextvars import Context
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 import anyio
 
 from tests.virtual_time import VirtualTimeLoop
 
-__all__ = ("WAYS", "Points", "Way", "run")
+__all__ = ("CANCELS", "WAYS", "Points", "Way", "done", "run", "the_loop")
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Strike: TypeAlias = Callable[[], object]
 Work: TypeAlias = Coroutine[Any, Any, T]
 
@@ -44,16 +46,22 @@ class Points:
         self._strike: Strike = lambda: None
 
     def aim(self, at: int, *, late: bool = False) -> None:
-        """Strike at this point, from 1, of the next victim."""
+        """Strike at this point, from 1, of the next victim, or of those that follow it."""
         self._at, self._late = at, late
         self.count, self.struck, self._again, self._victim = 0, None, 0, None
+
+    @property
+    def reached(self) -> bool:
+        """Whether there was such a point; a late strike may still have come too late."""
+        return self.count >= self._at
 
     def watch(self, victim: asyncio.Task[Any], strike: Strike, *, again: int = 0) -> None:
         """Count from now on, as long as the victim is at work.
 
         With `again` it is struck at so many of its own next suspensions, too.
         """
-        self._victim, self._strike, self._again = victim, strike, again
+        self._victim, self._strike = victim, strike
+        self._again = again if self.struck is None else 0
         self._aside = asyncio.current_task()
 
     def suspended(self, waited: Any) -> None:
@@ -127,7 +135,13 @@ class WatchedLoop(VirtualTimeLoop):
         self.set_task_factory(self._task)
         self.set_exception_handler(lambda _loop, context: self.complaints.append(context))
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
         """As every loop's."""
         if when >= FAR:
             self.far = lambda: self.call_soon(callback, *args, context=context)
@@ -156,10 +170,13 @@ def the_loop() -> WatchedLoop:
 
 
 Way: TypeAlias = Callable[[Work[Any]], Awaitable[asyncio.Task[Any]]]
-"""Does the work in a task, which is struck in some way; that task, when it is done."""
+"""Has work done in a task that is struck in some way; gives the task when it is done."""
 
 
-async def _done(work: Work[Any], strike: Strike | None = None, *, again: int = 0) -> Any:
+async def done(
+    work: Work[Any], strike: Strike | None = None, *, again: int = 0
+) -> asyncio.Task[Any]:
+    """Have the work done in a task; it is cancelled, unless the strike is something else."""
     task = asyncio.create_task(work)
     the_loop().points.watch(task, strike or task.cancel, again=again)
     await asyncio.wait({task})
@@ -168,12 +185,12 @@ async def _done(work: Work[Any], strike: Strike | None = None, *, again: int = 0
 
 async def once(work: Work[Any]) -> asyncio.Task[Any]:
     """The task is cancelled."""
-    return await _done(work)
+    return await done(work)
 
 
 async def twice(work: Work[Any]) -> asyncio.Task[Any]:
     """It is cancelled, and once more while it winds up."""
-    return await _done(work, again=1)
+    return await done(work, again=1)
 
 
 async def timed_out(work: Work[Any]) -> asyncio.Task[Any]:
@@ -184,7 +201,7 @@ async def timed_out(work: Work[Any]) -> asyncio.Task[Any]:
         async with scope:
             return await work
 
-    return await _done(scoped(), lambda: scope.reschedule(the_loop().time()))
+    return await done(scoped(), lambda: scope.reschedule(the_loop().time()))
 
 
 async def failed_after(work: Work[Any]) -> asyncio.Task[Any]:
@@ -199,17 +216,17 @@ async def failed_after(work: Work[Any]) -> asyncio.Task[Any]:
     def strike() -> None:
         cell.deadline = the_loop().time()
 
-    return await _done(scoped(), strike)
+    return await done(scoped(), strike)
 
 
 async def not_waited_for(work: Work[Any]) -> asyncio.Task[Any]:
     """An `asyncio.wait_for` around the work runs out."""
-    return await _done(asyncio.wait_for(work, FAR), lambda: the_loop().far())
+    return await done(asyncio.wait_for(work, FAR), lambda: the_loop().far())
 
 
 async def left_waiting(work: Work[Any]) -> asyncio.Task[Any]:
     """Whoever waits for the work by `asyncio.wait_for` is cancelled."""
-    return await _done(asyncio.wait_for(work, FAR))
+    return await done(asyncio.wait_for(work, FAR))
 
 
 CANCELS: dict[str, Way] = {"once": once, "twice": twice, "left waiting": left_waiting}

@@ -160,23 +160,27 @@ class Scene(Struct, frozen=True, kw_only=True):
         client: options of its client.
         leaves: whether a run that was begun goes on when it is left.
         takes: seconds that it may take to wind up, of which pauses are part.
+        closes: seconds until it learns that the client was closed.
+        others: whether it may cancel the runs of others.
     """
 
     begin: Begin
     client: dict[str, Any]
     leaves: bool = False
     takes: float = 0.0
+    closes: float = 0.0
+    others: bool = False
 
 
 SCENES: dict[str, Scene] = {}
 
 
-def scene(*, leaves: bool = False, takes: float = 0.0, **client: Any) -> Callable[[Begin], Begin]:
+def scene(client: dict[str, Any] | None = None, **marks: Any) -> Callable[[Begin], Begin]:
     """Take note of a scene."""
 
     def noted(begin: Begin) -> Begin:
         name = begin.__name__.replace("_", " ")
-        SCENES[name] = Scene(begin=begin, client=client, leaves=leaves, takes=takes)
+        SCENES[name] = Scene(begin=begin, client=client or {}, **marks)
         return begin
 
     return noted
@@ -226,7 +230,7 @@ async def read_back_while_tools_work(stage: Stage) -> Work:
     return await stage.streamed(TOOLS, tools=slow)
 
 
-@scene(takes=CANCEL, retry=Retry())
+@scene({"retry": Retry()}, takes=CANCEL, closes=CANCEL)
 async def lost_answers(stage: Stage) -> Work:
     """The first answer of each kind is lost: looks, pauses, another attempt."""
     stage.ours.on = First(
@@ -241,7 +245,7 @@ async def lost_answers(stage: Stage) -> Work:
     return stage.ask(TOOLS)
 
 
-@scene(timeouts=Timeouts(idle=60))
+@scene({"timeouts": Timeouts(idle=60)})
 async def stalled(stage: Stage) -> Work:
     """A stream that falls silent, and is left for that."""
     return stage.ask(Talk(name="", question="/say 一\n/wait 90\n/say 二", text="一二"))
@@ -255,14 +259,14 @@ async def refused(stage: Stage) -> Work:
     return stage.ask(PLAIN)
 
 
-@scene(limits=Limits(max_concurrent_requests=1))
+@scene({"limits": Limits(max_concurrent_requests=1)})
 async def waiting_for_a_turn(stage: Stage) -> Work:
     """All seats are taken for a while."""
     await stage.hold(stage.client._session.turns.turn())
     return stage.ask(TOOLS)
 
 
-@scene(limits=Limits(max_concurrent_requests=1))
+@scene({"limits": Limits(max_concurrent_requests=1)})
 async def waiting_for_a_turn_with_the_run(stage: Stage) -> Work:
     """Thread and message are there when all seats are taken."""
     work = await stage.streamed(PLAIN)
@@ -270,14 +274,14 @@ async def waiting_for_a_turn_with_the_run(stage: Stage) -> Work:
     return work
 
 
-@scene(limits=Limits(requests_per_minute=2))
+@scene({"limits": Limits(requests_per_minute=2)})
 async def waiting_for_the_minute(stage: Stage) -> Work:
     """The run is the third request of its minute."""
     await asyncio.sleep(61)
     return stage.ask(PLAIN)
 
 
-@scene()
+@scene(closes=HELD)  # when its turn comes
 async def waiting_for_a_thread(stage: Stage) -> Work:
     """Another session of the process is on the thread."""
     stage.thread_id = (await stage.client.threads.create()).id
@@ -292,7 +296,7 @@ async def waiting_for_the_run_of_another(stage: Stage) -> Work:
     return stage.visit()
 
 
-@scene()
+@scene(others=True)
 async def cancelling_the_run_of_another(stage: Stage) -> Work:
     """It is cancelled."""
     await stage.begin_other()

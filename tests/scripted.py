@@ -16,10 +16,11 @@ from aiodashassist.core.operations import (
     Operation,
     SubmitOutputs,
 )
+from aiodashassist.core.reconcile import Seen
 from aiodashassist.duties import Duties
 from aiodashassist.errors import StreamInterrupted
 from aiodashassist.providers.dashscope import DashScopeProvider
-from aiodashassist.sending import Experience
+from aiodashassist.sending import Experience, Sending
 
 
 class StaysOpen(DashScopeProvider):
@@ -76,9 +77,24 @@ class ScriptedSession:
         self.submitted = asyncio.Event()
         self.error: Exception | None = None
 
-    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
+    def sending(self, operation: Operation[Any]) -> Sending:
+        """An operation on its way, which leaves at once."""
+        return Sending(operation, self.config.retry, self.experience, self.look, 1)
+
+    async def look(self, operation: Operation[Any]) -> Seen:
+        """What a look sees: nothing."""
+        raise NotImplementedError(type(operation).__name__)
+
+    async def open(
+        self,
+        operation: Operation[Any],
+        lost: AssistError | None = None,
+        sending: Sending | None = None,
+    ) -> Body:
         """The stream."""
         self.asked.append(operation)
+        if sending is not None:
+            sending.leaves()
         if lost is not None:
             raise lost
         return cast("Body", self.body)

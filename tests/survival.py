@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, Literal, TypeAlias, TypeVar
 
+import aiohttp
 from msgspec import Struct
 
 from aiodashassist import AppBuilder, RunStream, ToolContext, ToolError, Toolset
@@ -161,7 +162,8 @@ class World:
     Attributes:
         plan: what goes wrong with requests to come.
         fired: how much has gone wrong so far.
-        lag: how often a run is shown as it was before outputs were taken.
+        lag: how often a run is shown as it was before outputs were taken; if so, a stream that is
+            open breaks as they are.
         threads: the conversations.
         made: the calls, by the serial number that their output has.
     """
@@ -518,6 +520,8 @@ class World:
                 steps = self.harness.store.all("", RunStep, run_id)
                 result = self._execute(workspace, operation, **options)
                 self._late.keep(before, steps, self.lag)
+                if self.lag:
+                    self._cut_open_streams()
                 self._streamed = self._said_in_streams()
                 return result
             case RetrieveRun(run_id=run_id):
@@ -525,9 +529,17 @@ class World:
                     self._late = Late()
                 late = self._late.run(run_id)
                 return late or self._execute(workspace, operation, **options)
-            case ListSteps(run_id=run_id) if self._late.shown == run_id:
+            case ListSteps(run_id=run_id) if run_id == self._late.shown:
                 return self._late.steps(run_id, operation.page)
         return self._execute(workspace, operation, **options)
+
+    def _cut_open_streams(self) -> None:
+        """The connection of a stream that stays open while calls are made breaks."""
+        for exchange in self.harness.exchanges:
+            answer = exchange.answer
+            if exchange.stream and answer is not None and not answer.closed:
+                answer.content.set_exception(aiohttp.ClientPayloadError("broken off"))
+                self.fired += 1
 
     def _said_in_streams(self) -> int:
         """How many bytes have come in streams."""

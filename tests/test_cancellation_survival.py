@@ -6,27 +6,30 @@ walk prints how many points there were.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-from aiodashassist import AppBuilder, AssistError, DashScope, LocalProtocolError, TransportError
+from aiodashassist import Event, LocalProtocolError, RunStream, TransportError
 from aiodashassist.core.models import TERMINAL
 from aiodashassist.core.operations import CancelRun
-from aiodashassist.server import Cut, Drop, Faults, LocalServer, Lose, Refuse, Stall
 from tests import cancelling
 from tests.cancelling import CANCELS, WAYS, Way, done, the_loop
-from tests.recovery import PROVIDERS, Kind, assistant_of, named, tools
+from tests.in_process import Break
+from tests.recovery import PROVIDERS, Heard, Kind, Made, check, named, world
 from tests.scenes import CANCEL, SCENES, TOOLS, Scene, Stage, staged
-from tests.test_cancellation import at_suspension, at_turn, held, settled, tasks_at_work
 
 STRIDE = 5  # points, in the usual suite
 TODAY = 0 if "CI" in os.environ else date.today().toordinal()  # noqa: DTZ011 (any number does)
 MOMENT = 1e-6  # virtual seconds; nothing takes as long without a pause
+
+TURNS = 30  # of the loop, in which all happens that takes no time
+PATIENT = (WAYS["twice"], WAYS["left waiting"])  # they do not wait for what winds up
+
+HOWS = [(way, False) for way in WAYS] + [("once", True), ("timeout", True)]
 
 Point: TypeAlias = Callable[[], Awaitable[bool]]
 """Plays once, and is struck at the point that was aimed at; whether there is such a point."""
@@ -60,6 +63,47 @@ def walk(point: Point, *, late: bool, stride: int = 1, capsys: Any, title: str) 
     assert struck
 
 
+# --- what is left ---
+
+
+async def quiet(stage: Stage, tasks: set[asyncio.Task[Any]], patience: float) -> None:
+    """Wait until nobody is at work any more but others and the server's runs; nothing is held."""
+    harness, until = stage.ours.harness, the_loop().time() + patience
+    while True:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        left = [
+            one for one in asyncio.all_tasks() - tasks if one.get_name() not in harness.live_runs
+        ]
+        if not left:
+            break
+        assert the_loop().time() < until, f"left at work: {left}"
+        await asyncio.sleep(0.1)
+    assert not harness.unclosed
+    assert not harness.pumps
+
+
+def check_runs(stage: Stage, play: Scene, before: Mapping[str, str], sent: int) -> None:
+    """One run at most was begun, and it has ended unless it was to be left; others went on."""
+    (*begun,) = stage.runs.keys() - before
+    assert len(begun) <= 1
+    ended = [one for one in begun if stage.runs[one] in TERMINAL]
+    operations = [one.operation for one in stage.ours.harness.exchanges[sent:]]
+    cancelled = [one.run_id for one in operations if isinstance(one, CancelRun)]
+    assert play.leaves or ended == begun
+    assert not (play.leaves and cancelled)
+    assert play.others or set(cancelled) <= {*begun}
+
+
+async def check_usable(stage: Stage) -> None:
+    """The client asks and is answered, on the same thread."""
+    stage.ours.breaks, stage.ours.on = {}, lambda _operation: None
+    thread_id = stage.thread_id or (await stage.client.threads.create()).id
+    session = stage.client.threads.session(thread_id)
+    answer = await session.ask("/say still here", assistant_id=stage.assistant_id)
+    assert answer.text == "still here"
+
+
 # --- cancelled ---
 
 
@@ -77,12 +121,140 @@ async def cancelled_once(kind: Kind, play: Scene, way: Way) -> bool:
         check_end(task, way)
         took = the_loop().time() - points.struck
         assert took <= play.takes + MOMENT, f"it took {took} s"
-        await quiet(stage, tasks, 0 if way in AT_ONCE else CANCEL)
-        check_runs(stage, play, before)
-        if play.leaves:
-            asked = [type(one.operation) for one in stage.ours.harness.exchanges[sent:]]
-            assert CancelRun not in asked
+        await quiet(stage, tasks, CANCEL if way in PATIENT else 0)
+        check_runs(stage, play, before, sent)
         assert max(stage.made.values(), default=0) <= 1
         await check_usable(stage)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     return True
+
+
+def check_end(task: asyncio.Task[Any], way: Way) -> None:
+    """The cancellation comes out; a limit may be over as the work is done."""
+    if way in CANCELS.values():
+        assert task.cancelled()
+    else:
+        assert not task.cancelled()
+        assert type(task.exception()) in (TimeoutError, type(None))
+
+
+@EACH_SCENE
+@EACH_KIND
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_whoever_is_cancelled_leaves_nothing_behind(
+    kind: Kind, name: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No task, no open answer, no run; the client goes on. At some points, other ones each day."""
+    point = partial(cancelled_once, kind, SCENES[name], WAYS["once"])
+    walk(point, late=late, stride=STRIDE, capsys=capsys, title=f"{kind.__name__}, {name}")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@EACH_SCENE
+@EACH_KIND
+@pytest.mark.parametrize(("way", "late"), HOWS)
+def test_whoever_is_cancelled_anywhere_leaves_nothing_behind(
+    kind: Kind, name: str, way: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same at every point, in every way: also twice, and by limits around the call."""
+    point = partial(cancelled_once, kind, SCENES[name], WAYS[way])
+    walk(point, late=late, capsys=capsys, title=f"{kind.__name__}, {name}, {way}")
+
+
+# --- closed ---
+
+
+async def closed_once(kind: Kind, play: Scene) -> bool:
+    """Play a scene, close its client meanwhile, and look at what is left."""
+    points = the_loop().points
+    closing: list[asyncio.Task[None]] = []
+    async with staged(kind, play) as stage:
+        work = await play.begin(stage)
+        tasks, before = asyncio.all_tasks(), stage.runs
+        sent = len(stage.ours.harness.exchanges)
+
+        def close() -> None:
+            closing.append(asyncio.create_task(stage.client.close()))
+
+        task = await done(work, close)
+        if points.struck is None:
+            task.result()
+            return points.reached
+        took = the_loop().time() - points.struck
+        assert took <= play.closes + MOMENT, f"it took {took} s"
+        assert isinstance(task.exception(), LocalProtocolError | TransportError | None)
+        await closing[0]
+        assert the_loop().time() - points.struck <= play.closes + MOMENT
+        await quiet(stage, tasks, 0)
+        check_runs(stage, play, before, sent)
+    return True
+
+
+@EACH_SCENE
+@EACH_KIND
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_closing_the_client_ends_what_others_do(
+    kind: Kind, name: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At once, whatever they wait for, with an error of ours; nothing is left behind."""
+    point = partial(closed_once, kind, SCENES[name])
+    title = f"{kind.__name__}, {name}, closed"
+    walk(point, late=late, stride=STRIDE, capsys=capsys, title=title)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@EACH_SCENE
+@EACH_KIND
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
+def test_closing_the_client_anywhere_ends_what_others_do(
+    kind: Kind, name: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same at every point."""
+    point = partial(closed_once, kind, SCENES[name])
+    walk(point, late=late, capsys=capsys, title=f"{kind.__name__}, {name}, closed")
+
+
+# --- only the next event is given up ---
+
+
+async def next_once(kind: Kind, way: Way, breaks: bool) -> bool:
+    """Listen to a run, give up waiting for an event once, and go on."""
+    points = the_loop().points
+    async with world(kind) as ours:
+        if breaks:
+            sizes = (await ours.sizes(TOOLS.question))[0]
+            ours.breaks = {0: Break(after=sum(sizes[: len(sizes) // 3]))}
+        made, events = Made(), list[Event]()
+        async with await ours.asked(TOOLS.question, deps=made) as stream:
+            while True:
+                task = await way(next_of(stream))
+                if task.cancelled() or isinstance(task.exception(), TimeoutError):
+                    continue
+                event = task.result()
+                if event is None:
+                    break
+                events.append(event)
+            heard = Heard(events=events, result=await stream.result(), made=made)
+        check(heard, ours.harness, ours.thread_id, TOOLS)
+        assert bool(heard.recovered) == breaks
+        await ours.check_left()
+    return points.reached
+
+
+async def next_of(stream: RunStream) -> Event | None:
+    """The next event."""
+    return await anext(stream, None)
+
+
+@EACH_KIND
+@pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken"])
+@pytest.mark.parametrize(("way", "late"), HOWS)
+def test_whoever_gives_up_an_event_loses_none(
+    kind: Kind, breaks: bool, way: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text, tools and messages come once each, wherever the wait for an event was cancelled."""
+    point = partial(next_once, kind, WAYS[way], breaks)
+    title = f"{kind.__name__}, events, {way}"
+    walk(point, late=late, stride=3, capsys=capsys, title=title)

@@ -35,6 +35,7 @@ from aiodashassist.downloads import Arrival
 from aiodashassist.server import LocalServer
 from tests import virtual_time
 from tests.raw_server import RawServer, Received, Writer, answering, whole
+from tests.retrying import AT_ONCE
 
 BYTES = bytes(range(256)) * 400  # more than an error ever has
 PATIENCE = 10  # seconds; nothing here takes one
@@ -60,6 +61,7 @@ async def downloaded(served: Any, to: Any, **options: Any) -> Any:
     """Download what is answered so; the client can go on afterwards."""
     usual = served if callable(served) else answering(served)
     settings = {name: options.pop(name) for name in ("timeouts", "limits") if name in options}
+    settings["retry"] = AT_ONCE
     async with RawServer(usual) as server, AppBuilder("k", server.url, **settings) as client:
         return await client.files.download("f", to=to, **options)
 
@@ -545,7 +547,10 @@ async def test_an_error_is_no_file(tmp_path: Path, served: bytes, error: type[As
     sink = Sink()
     with pytest.raises(error):
         await downloaded(served, sink)
-    async with RawServer(answering(served)) as server, AppBuilder("k", server.url) as client:
+    async with (
+        RawServer(answering(served)) as server,
+        AppBuilder("k", server.url, retry=AT_ONCE) as client,
+    ):
         if error is not RemoteProtocolError:
             with pytest.raises(error):
                 await client.files.content("f")

@@ -22,6 +22,7 @@ from aiodashassist.exchange import Exchange
 from aiodashassist.feed import EventFeed
 from aiodashassist.polling import PolledRun
 from aiodashassist.providers.dashscope import DashScopeProvider
+from aiodashassist.sending import Sending
 from aiodashassist.stream import RunStream, StreamOptions
 from tests.scripted import ScriptedBody, ScriptedSession, opening
 
@@ -35,9 +36,16 @@ class Slow(ScriptedSession):
         self.refusal: Exception | None = None
         self.bodies: list[ScriptedBody] = []
 
-    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
+    async def open(
+        self,
+        operation: Operation[Any],
+        lost: AssistError | None = None,
+        sending: Sending | None = None,
+    ) -> Body:
         """Wait for the gate; then a stream of its own, or an error."""
         self.asked.append(operation)
+        if sending is not None:
+            sending.leaves()
         if lost is not None:
             raise lost
         await self.gate.wait()
@@ -144,7 +152,7 @@ async def test_a_run_that_is_read_is_polled_until_outputs_open_a_stream() -> Non
     feed = await exchange.begin(attaching)
     assert isinstance(feed, PolledRun)
     assert not feed.breaks_off
-    assert (exchange.asked, exchange.thread_id, session.asked) == (True, "thread_1", [])
+    assert (exchange.asked, exchange.thread_id, session.asked) == (False, "thread_1", [])
 
     assert isinstance(await exchange.deliver(outputs(stream=True)), EventFeed)
 
@@ -174,9 +182,14 @@ class Marking(DashScopeProvider):
 class Numbered(Slow):
     """Numbers its answers in their heads."""
 
-    async def open(self, operation: Operation[Any], lost: AssistError | None = None) -> Body:
+    async def open(
+        self,
+        operation: Operation[Any],
+        lost: AssistError | None = None,
+        sending: Sending | None = None,
+    ) -> Body:
         """A stream of one frame."""
-        body = await super().open(operation, lost)
+        body = await super().open(operation, lost, sending)
         self.bodies[-1].headers = {"x-request-id": f"q{len(self.bodies)}"}
         self.bodies[-1].feed(b"data:1\n\n", b"")
         return body

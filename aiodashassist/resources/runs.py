@@ -1,6 +1,5 @@
 """`client.threads.runs` and `client.threads.runs.steps`."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Unpack
 
@@ -188,7 +187,7 @@ class Runs:
                     run = await self.retrieve(thread_id, run_id)
                     if run.status in RESTING:
                         break
-                    await asyncio.sleep(pause)
+                    await self._session.experience.pause(pause)
         except TotalTimeout as error:
             error.located(run_id=run_id, thread_id=thread_id)
             raise

@@ -4,7 +4,6 @@ Within this process a lock keeps the thread to one session at a time (`holds.py`
 only by their runs: one that is active on the thread is waited for, cancelled or reported.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -190,7 +189,7 @@ class ThreadSession:
             if not was_active and not says_so:
                 break
             if not was_active:  # it has ended; or it will be seen soon
-                await asyncio.sleep(pause)
+                await self._session.experience.pause(pause)
         raise refusal
 
     def _opening(self, content: str, run: RunParams) -> Opening:
@@ -251,7 +250,7 @@ class ThreadSession:
                     "or cancel it; on_active='cancel' does so",
                     run,
                 )
-            await asyncio.sleep(pause)
+            await self._session.experience.pause(pause)
 
     def _is_left(self, run: Run) -> bool:
         """Whether a run of this client waits for outputs that nobody is about to give.

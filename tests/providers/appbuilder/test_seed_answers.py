@@ -38,6 +38,7 @@ from tests.providers.appbuilder.seed_document import (
     make,
 )
 from tests.raw_server import RawServer, Received, Writer
+from tests.retrying import ONCE
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ async def test_a_file_is_waited_for_as_long_as_is_said(name: str) -> None:
         await asyncio.Event().wait()
 
     async with RawServer(silent) as server, AppBuilder("k", server.url) as client:
-        hasty = client.with_options(timeouts=Timeouts(read=0.01))
+        hasty = client.with_options(timeouts=Timeouts(read=0.01), retry=ONCE)
         with pytest.raises(RequestTimeout):
             await make(hasty, METHODS[name], {"file_id": "file_x"})
 
