@@ -45,13 +45,18 @@ def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert [one.getMessage() for one in caplog.get_records("call")] == []
 
 
-def walk(point: Point, *, late: bool, stride: int = 1, capsys: Any, title: str) -> None:
-    """Strike at each point in turn, or at each `stride`-th, and say how many these were."""
+def walk(
+    point: Point, title: str, capsys: Any, *, late: bool | None = None, stride: int = 1
+) -> None:
+    """Strike at each point in turn, or at each `stride`-th, and say how many these were.
+
+    Without a word about `late`, every other strike is.
+    """
 
     async def main() -> int:
         struck, at = 0, 1 + TODAY % stride
         while True:
-            the_loop().points.aim(at, late=late)
+            the_loop().points.aim(at, late=struck % 2 == 1 if late is None else late)
             with named(f"struck at point {at}"):
                 if not await point():
                     return struck
@@ -59,8 +64,13 @@ def walk(point: Point, *, late: bool, stride: int = 1, capsys: Any, title: str) 
 
     struck = cancelling.run(main())
     with capsys.disabled():
-        print(f"\n{title}{', late' if late else ''}: {struck} points, each {stride}")
+        print(f"\n{title}: {struck} points, each {stride}")
     assert struck
+
+
+def title_of(kind: Kind, name: str, how: str = "cancelled", *, late: bool = False) -> str:
+    """What a walk is called."""
+    return f"{kind.__name__}, {name}, {how}{', late' * late}"
 
 
 # --- what is left ---
@@ -140,13 +150,12 @@ def check_end(task: asyncio.Task[Any], way: Way) -> None:
 
 @EACH_SCENE
 @EACH_KIND
-@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 def test_whoever_is_cancelled_leaves_nothing_behind(
-    kind: Kind, name: str, late: bool, capsys: pytest.CaptureFixture[str]
+    kind: Kind, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No task, no open answer, no run; the client goes on. At some points, other ones each day."""
     point = partial(cancelled_once, kind, SCENES[name], WAYS["once"])
-    walk(point, late=late, stride=STRIDE, capsys=capsys, title=f"{kind.__name__}, {name}")
+    walk(point, title_of(kind, name), capsys, stride=STRIDE)
 
 
 @pytest.mark.slow
@@ -159,7 +168,7 @@ def test_whoever_is_cancelled_anywhere_leaves_nothing_behind(
 ) -> None:
     """The same at every point, in every way: also twice, and by limits around the call."""
     point = partial(cancelled_once, kind, SCENES[name], WAYS[way])
-    walk(point, late=late, capsys=capsys, title=f"{kind.__name__}, {name}, {way}")
+    walk(point, title_of(kind, name, way, late=late), capsys, late=late)
 
 
 # --- closed ---
@@ -193,14 +202,12 @@ async def closed_once(kind: Kind, play: Scene) -> bool:
 
 @EACH_SCENE
 @EACH_KIND
-@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 def test_closing_the_client_ends_what_others_do(
-    kind: Kind, name: str, late: bool, capsys: pytest.CaptureFixture[str]
+    kind: Kind, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At once, whatever they wait for, with an error of ours; nothing is left behind."""
     point = partial(closed_once, kind, SCENES[name])
-    title = f"{kind.__name__}, {name}, closed"
-    walk(point, late=late, stride=STRIDE, capsys=capsys, title=title)
+    walk(point, title_of(kind, name, "closed"), capsys, stride=STRIDE)
 
 
 @pytest.mark.slow
@@ -213,7 +220,7 @@ def test_closing_the_client_anywhere_ends_what_others_do(
 ) -> None:
     """The same at every point."""
     point = partial(closed_once, kind, SCENES[name])
-    walk(point, late=late, capsys=capsys, title=f"{kind.__name__}, {name}, closed")
+    walk(point, title_of(kind, name, "closed", late=late), capsys, late=late)
 
 
 # --- only the next event is given up ---
@@ -248,13 +255,27 @@ async def next_of(stream: RunStream) -> Event | None:
     return await anext(stream, None)
 
 
+EACH_COURSE = pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken"])
+
+
 @EACH_KIND
-@pytest.mark.parametrize("breaks", [False, True], ids=["whole", "broken"])
-@pytest.mark.parametrize(("way", "late"), HOWS)
+@EACH_COURSE
 def test_whoever_gives_up_an_event_loses_none(
-    kind: Kind, breaks: bool, way: str, late: bool, capsys: pytest.CaptureFixture[str]
+    kind: Kind, breaks: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Text, tools and messages come once each, wherever the wait for an event was cancelled."""
+    point = partial(next_once, kind, WAYS["once"], breaks)
+    walk(point, title_of(kind, "events"), capsys, stride=STRIDE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@EACH_KIND
+@EACH_COURSE
+@pytest.mark.parametrize(("way", "late"), HOWS)
+def test_whoever_gives_up_an_event_anywhere_loses_none(
+    kind: Kind, breaks: bool, way: str, late: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same at every point, in every way."""
     point = partial(next_once, kind, WAYS[way], breaks)
-    title = f"{kind.__name__}, events, {way}"
-    walk(point, late=late, stride=3, capsys=capsys, title=title)
+    walk(point, title_of(kind, "events", way, late=late), capsys, late=late)
