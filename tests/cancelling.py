@@ -6,21 +6,25 @@ for, and of the server's, if that is on the loop too. So each order of events co
 
 import asyncio
 import gc
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context
+from datetime import date
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 import anyio
 
+from tests.recovery import named
 from tests.virtual_time import VirtualTimeLoop
 
-__all__ = ("CANCELS", "WAYS", "Points", "Way", "done", "run", "the_loop")
+__all__ = ("CANCELS", "WAYS", "Point", "Points", "Way", "done", "run", "the_loop", "walk")
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Strike: TypeAlias = Callable[[], object]
 Work: TypeAlias = Coroutine[Any, Any, T]
 
+TODAY = 0 if "CI" in os.environ else date.today().toordinal()  # noqa: DTZ011 (any number does)
 FAR = 1e6  # virtual seconds; a time limit that is never over by itself
 
 
@@ -236,3 +240,30 @@ LIMITS: dict[str, Way] = {
     "wait_for": not_waited_for,
 }
 WAYS = {**CANCELS, **LIMITS}
+
+
+Point: TypeAlias = Callable[[], Awaitable[bool]]
+"""Plays once, and is struck at the point that was aimed at; whether there is such a point."""
+
+
+def walk(
+    point: Point, title: str, capsys: Any, *, late: bool | None = None, stride: int = 1
+) -> None:
+    """Strike at each point in turn, or at each `stride`-th, and say how many these were.
+
+    Without a word about `late`, every other strike is.
+    """
+
+    async def main() -> int:
+        struck, at = 0, 1 + TODAY % stride
+        while True:
+            the_loop().points.aim(at, late=struck % 2 == 1 if late is None else late)
+            with named(f"struck at point {at}"):
+                if not await point():
+                    return struck
+            struck, at = struck + 1, at + stride
+
+    struck = run(main())
+    with capsys.disabled():
+        print(f"\n{title}: {struck} points, each {stride}")
+    assert struck

@@ -5,34 +5,27 @@ walk prints how many points there were.
 """
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from aiodashassist import Event, LocalProtocolError, RunStream, TransportError
 from aiodashassist.core.models import TERMINAL
 from aiodashassist.core.operations import CancelRun
-from tests import cancelling
-from tests.cancelling import CANCELS, WAYS, Way, done, the_loop
+from tests.cancelling import CANCELS, WAYS, Way, done, the_loop, walk
 from tests.in_process import Break
-from tests.recovery import PROVIDERS, Heard, Kind, Made, check, named, world
+from tests.recovery import PROVIDERS, Heard, Kind, Made, check, world
 from tests.scenes import CANCEL, SCENES, TOOLS, Scene, Stage, staged
 
 STRIDE = 5  # points, in the usual suite
-TODAY = 0 if "CI" in os.environ else date.today().toordinal()  # noqa: DTZ011 (any number does)
 MOMENT = 1e-6  # virtual seconds; nothing takes as long without a pause
 
 TURNS = 30  # of the loop, in which all happens that takes no time
 PATIENT = (WAYS["twice"], WAYS["left waiting"])  # they do not wait for what winds up
 
 HOWS = [(way, False) for way in WAYS] + [("once", True), ("timeout", True)]
-
-Point: TypeAlias = Callable[[], Awaitable[bool]]
-"""Plays once, and is struck at the point that was aimed at; whether there is such a point."""
 
 EACH_KIND = pytest.mark.parametrize("kind", PROVIDERS, ids=lambda kind: kind.__name__)
 EACH_SCENE = pytest.mark.parametrize("name", SCENES)
@@ -43,29 +36,6 @@ def _nothing_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """No warning, such as of a run that could not be ended in time."""
     yield
     assert [one.getMessage() for one in caplog.get_records("call")] == []
-
-
-def walk(
-    point: Point, title: str, capsys: Any, *, late: bool | None = None, stride: int = 1
-) -> None:
-    """Strike at each point in turn, or at each `stride`-th, and say how many these were.
-
-    Without a word about `late`, every other strike is.
-    """
-
-    async def main() -> int:
-        struck, at = 0, 1 + TODAY % stride
-        while True:
-            the_loop().points.aim(at, late=struck % 2 == 1 if late is None else late)
-            with named(f"struck at point {at}"):
-                if not await point():
-                    return struck
-            struck, at = struck + 1, at + stride
-
-    struck = cancelling.run(main())
-    with capsys.disabled():
-        print(f"\n{title}: {struck} points, each {stride}")
-    assert struck
 
 
 def title_of(kind: Kind, name: str, how: str = "cancelled", *, late: bool = False) -> str:

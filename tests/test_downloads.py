@@ -60,9 +60,11 @@ def answer(
 async def downloaded(served: Any, to: Any, **options: Any) -> Any:
     """Download what is answered so; the client can go on afterwards."""
     usual = served if callable(served) else answering(served)
-    settings = {name: options.pop(name) for name in ("timeouts", "limits") if name in options}
-    settings["retry"] = AT_ONCE
-    async with RawServer(usual) as server, AppBuilder("k", server.url, **settings) as client:
+    given: Any = {name: options.pop(name) for name in ("timeouts", "limits") if name in options}
+    async with (
+        RawServer(usual) as server,
+        AppBuilder("k", server.url, retry=AT_ONCE, **given) as client,
+    ):
         return await client.files.download("f", to=to, **options)
 
 

@@ -620,6 +620,14 @@ def test_what_is_read_is_not_taken_for_ours() -> None:
     assert shared.known.sight("r") is None
 
 
+def test_a_stream_tells_of_its_run_later() -> None:
+    """What opens is no object: there is nothing to be known of it yet."""
+    shared, body = Experience(10), object()
+
+    assert send(BEGIN, body, experience=shared).result is body
+    assert shared.known.moment == 0
+
+
 @pytest.mark.parametrize(
     ("at", "found"), [(89_999, False), (90_000, True), (100_000, True), (120_000, True)]
 )

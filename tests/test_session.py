@@ -1,113 +1,55 @@
-"""The session: what leaves, what comes back, and what every failure becomes."""
+"""The session: what leaves, what comes back, and what every failure of the wire becomes."""
 
 import asyncio
 import gc
 import json
 import os
-import pickle
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from traceback import TracebackException
 from typing import Any
 
 import aiohttp
 import pytest
-from aioresponses import CallbackResult, aioresponses
+from aioresponses import aioresponses
 
-from aiodashassist import AppBuilder, CallInfo, Client, DashScope, Limits, Retry, Timeouts
-from aiodashassist.body import Body
-from aiodashassist.calls import Session
-from aiodashassist.core import operations as ops
-from aiodashassist.discretion import bare
-from aiodashassist.downloads import Arrival
+from aiodashassist import DashScope, Limits, Retry, Timeouts
 from aiodashassist.errors import (
-    APIError,
-    AssistError,
     AuthenticationError,
     BadRequest,
     ConnectError,
     DecodeError,
-    FirstEventTimeout,
     InvalidArgument,
     LocalProtocolError,
     NotFound,
     OutcomeUnknown,
-    RemoteProtocolError,
     RequestTimeout,
     ResponseTooLarge,
-    ServerError,
     StreamInterrupted,
     TotalTimeout,
     TransportError,
     UnexpectedRedirect,
-    UnsupportedOperation,
 )
-from tests import virtual_time
+from tests.asking import (
+    INTERIM,
+    KEY,
+    OPERATION,
+    RUN,
+    THREAD,
+    below,
+    failure,
+    interim,
+    lost_by,
+    made,
+    read_all,
+    refusal,
+    session_of,
+    silent,
+)
 from tests.raw_server import END, STREAM, RawServer, Received, Writer, answering, chunk, head, whole
 from tests.retrying import ONCE
-
-KEY = "sk-very-secret-0123456789"
-THREAD = b'{"id":"thread_1","object":"thread","created_at":1,"metadata":{},"request_id":"req"}'
-# A POST: aiohttp asks a second time by itself when an idempotent request meets a dead connection.
-OPERATION = ops.UpdateThread(thread_id="thread_1", params={"metadata": {}})
-RUN = ops.CreateRun(thread_id="thread_1", params={"assistant_id": "a"}, stream=True)
-
-
-def made(url: str, **options: Any) -> DashScope:
-    """A client of a raw server; it asks once."""
-    return DashScope(KEY, base_url=url + "/api/v1", **{"retry": ONCE, **options})
-
-
-def session_of(client: Client) -> Session:
-    """The client's session, to ask it operations directly."""
-    return client._session
-
-
-async def silent(_request: Received, _writer: Writer) -> None:
-    """Answers nothing, for ever."""
-    await asyncio.Event().wait()
-
-
-async def opened(session: Session) -> Body:
-    """A stream that the service has begun."""
-    body = await session.open(RUN)
-    assert isinstance(body, Body)
-    return body
-
-
-async def _read_all(session: Session) -> None:
-    """Open a stream and read it to its end."""
-    body = await opened(session)
-    try:
-        while await body.read():
-            pass
-    finally:
-        body.close()
-
-
-def lost_by(error: BaseException) -> BaseException | None:
-    """How the answer was lost, where nobody knows what became of the request."""
-    assert type(error) is OutcomeUnknown
-    return error.__cause__
-
-
-async def failure(answer: Any, operation: Any = OPERATION, **options: Any) -> AssistError:
-    """The error that a call ends in when the service answers so; the client works afterwards."""
-    answers = [answer, answering(whole(THREAD))]
-
-    async def first_then_good(request: Received, writer: Writer) -> None:
-        await (answers.pop(0) if len(answers) > 1 else answers[0])(request, writer)
-
-    async with RawServer(first_then_good) as server, made(server.url, **options) as client:
-        session = session_of(client)
-        with pytest.raises(AssistError) as caught:
-            await (_read_all(session) if operation is RUN else session.call(operation))
-        later = made(server.url, session=session.pool.http())
-        assert (await later.threads.retrieve("thread_1")).id == "thread_1"
-    return caught.value
 
 
 async def test_a_request_has_key_workspace_and_the_headers_of_the_wire() -> None:
@@ -160,44 +102,6 @@ async def test_an_id_cannot_leave_its_place_in_the_path() -> None:
     )
 
 
-def refusal(status: str, code: str, message: str) -> Any:
-    """An error answer of the service."""
-    body = json.dumps({"code": code, "message": message, "request_id": "req"}).encode()
-    return answering(whole(body, status))
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        (refusal("400 Bad", "InvalidParameter", "Model not exist."), NotFound, "not exist"),
-        (refusal("401 No", "InvalidApiKey", "Invalid API-key."), AuthenticationError, "API-key"),
-        (answering(whole(b"<html>gone</html>", "502 Bad")), APIError, "<html>"),
-        (answering(whole(b"<html>", kind="text/html")), DecodeError, "JSON"),
-        (answering(whole(b"[" * 100_000)), DecodeError, "JSON"),
-        (answering(whole(b"\xff\xfe")), DecodeError, "JSON"),
-        (answering(whole(b"null")), DecodeError, "object"),
-        (answering(head(length=1000) + b"{", close=True), TransportError, "whole"),
-        (answering(head() + chunk(b"{"), close=True), TransportError, "whole"),
-        (answering(close=True), TransportError, "before the answer"),
-        (answering(b"nonsense\r\n\r\n", close=True), TransportError, "before the answer"),
-        (
-            answering(b"HTTP/1.1 302 Found\r\nLocation: https://evil.example/x\r\n\r\n"),
-            UnexpectedRedirect,
-            "evil.example",
-        ),
-    ],
-)
-async def test_every_bad_answer_is_an_error_of_ours(
-    answer: Any, kind: type[AssistError], words: str
-) -> None:
-    """Whatever comes instead of an answer ends in our own class, and the client is usable."""
-    error = await failure(answer)
-
-    assert isinstance(error, kind)
-    assert words in str(error)
-    assert error.thread_id == "thread_1"
-
-
 async def test_an_answer_beyond_the_limit_is_not_read() -> None:
     """`Limits.max_response_bytes` bounds an answer, whatever its head says."""
     error = await failure(
@@ -214,54 +118,6 @@ async def test_a_silent_service_is_a_request_timeout() -> None:
 
     assert isinstance(error, RequestTimeout)
     assert isinstance(error, TimeoutError)
-
-
-async def test_total_bounds_the_whole_call() -> None:
-    """`Timeouts.total` ends a call that is neither silent nor done."""
-    error = await failure(silent, timeouts=Timeouts(total=0.05))
-
-    assert isinstance(error, TotalTimeout)
-    assert "0.05 s" in str(error)
-
-
-async def test_a_stream_whose_answer_does_not_begin_is_a_first_event_timeout() -> None:
-    """`Timeouts.first_event` counts from the request on."""
-    error = await failure(silent, RUN, timeouts=Timeouts(first_event=0.05))
-
-    assert isinstance(error, FirstEventTimeout)
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [
-        (refusal("400 Bad", "InvalidParameter", "Nonsense."), BadRequest),
-        (answering(whole(b'{"code":"InvalidParameter","message":"x"}')), APIError),
-        (answering(whole(b"<html>", kind="text/html")), RemoteProtocolError),
-        (answering(whole(b"data:1\n\n", "201 Created", "text/event-stream")), RemoteProtocolError),
-    ],
-)
-async def test_what_is_no_stream_is_an_error_and_not_an_empty_stream(
-    answer: Any, kind: type[AssistError]
-) -> None:
-    """A JSON error, HTML or another status where a stream was asked for is told."""
-    assert isinstance(await failure(answer, RUN), kind)
-
-
-async def test_a_failure_of_the_service_where_a_stream_was_asked_for_is_told() -> None:
-    """Where nobody is to look what became of the run, what was heard is all there is to say."""
-    error = await failure(answering(whole(b'{"code":"InternalError","message":"x"}')), RUN)
-
-    assert isinstance(error, ServerError)
-    assert "200 InternalError: x" in str(error)
-
-
-async def test_a_refusal_that_does_not_end_is_a_request_timeout() -> None:
-    """A stream refused with a body that stops coming is not waited for without limit."""
-    error = await failure(
-        answering(head("400 Bad", length=100) + b"{"), RUN, timeouts=Timeouts(read=0.05)
-    )
-
-    assert isinstance(lost_by(error), RequestTimeout)
 
 
 async def test_a_refused_connection_is_a_connect_error() -> None:
@@ -307,33 +163,6 @@ async def test_what_quotes_a_url_is_not_kept() -> None:
     assert below(caught.value) == []
 
 
-async def test_the_key_is_in_no_error_even_if_the_service_echoes_it() -> None:
-    """A body that quotes the key is shown without it."""
-    error = await failure(refusal("401 No", "InvalidApiKey", f"bad key {KEY} given"))
-
-    assert KEY not in str(error) + repr(error)
-    assert "bad key *** given" in str(error)
-
-
-async def test_the_key_is_in_no_part_of_an_error() -> None:
-    """Neither in code and request id, nor in the causes that hang on it, nor in a pickle."""
-    body = json.dumps({"code": f"C {KEY}", "message": "m", "request_id": f"r {KEY}"}).encode()
-    bad_chunk = head() + b"zzz\r\n"
-    errors = [
-        await failure(answering(whole(body, "400 Bad"))),
-        await failure(answering(b"nonsense\r\n\r\n", close=True)),
-        await failure(answering(bad_chunk, close=True)),
-        await failure(answering(STREAM + b"zzz\r\n", close=True), RUN),
-    ]
-    for error in errors:
-        seen: BaseException | None = error
-        while seen is not None:
-            assert KEY not in f"{seen!r} {seen} {seen.__dict__}"
-            assert seen.__context__ is None or KEY not in repr(seen.__context__)
-            seen = seen.__cause__
-        assert KEY.encode() not in pickle.dumps(error)
-
-
 async def test_a_redirect_to_nonsense_is_a_redirect() -> None:
     """A Location that is no URL is told without being quoted."""
     error = await failure(answering(b"HTTP/1.1 302 Found\r\nLocation: http://[bad\r\n\r\n"))
@@ -364,33 +193,6 @@ async def test_neither_client_nor_config_shows_the_key() -> None:
 
     assert KEY not in shown
     assert "hush" not in shown
-
-
-async def test_a_call_the_service_does_not_have_is_tried_once() -> None:
-    """Cancelling on a service without that endpoint is unsupported, and remembered (§7.1)."""
-    async with (
-        RawServer(refusal("400 Bad", "InvalidParameter", "Invalid URL provided.")) as server,
-        made(server.url) as client,
-    ):
-        for _ in range(2):
-            with pytest.raises(UnsupportedOperation, match="DashScope"):
-                await client.threads.runs.cancel("t", "r")
-
-    assert len(server.requests) == 1
-
-
-async def test_cancelling_an_unknown_run_is_not_found() -> None:
-    """A missing run says nothing about the endpoint (§7.1)."""
-    words = "The specified run has been deleted or does not exist."
-    async with (
-        RawServer(refusal("400 Bad", "InvalidParameter", words)) as server,
-        made(server.url) as client,
-    ):
-        for _ in range(2):
-            with pytest.raises(NotFound):
-                await client.threads.runs.cancel("t", "r")
-
-    assert len(server.requests) == 2
 
 
 async def test_a_closed_client_says_closed() -> None:
@@ -430,72 +232,6 @@ async def test_the_users_own_session_is_used_and_not_closed() -> None:
 
         assert session_of(client).pool.http is not None
         assert not own.closed
-
-
-async def test_a_broken_stream_body_is_an_interruption() -> None:
-    """A connection that ends inside a chunked answer is StreamInterrupted."""
-    async with (
-        RawServer(answering(STREAM, chunk(b"data:1\n\n"), close=True)) as server,
-        made(server.url) as client,
-    ):
-        body = await session_of(client).open(RUN)
-        first = await body.read()
-        with pytest.raises(StreamInterrupted):
-            await body.read()
-        body.close()
-
-    assert first == b"data:1\n\n"
-
-
-async def test_a_stream_body_ends_with_nothing() -> None:
-    """The end of an answer reads as `b""`, and the connection serves the next request."""
-    async with (
-        RawServer(answering(STREAM, chunk(b"data:1\n\n"), END)) as server,
-        made(server.url) as client,
-    ):
-        session = session_of(client)
-        for _ in range(2):
-            body = await opened(session)
-            pieces = [await body.read(), await body.read()]
-            body.close()
-            assert pieces == [b"data:1\n\n", b""]
-        connector = session.pool.http().connector
-
-    assert connector is not None
-    assert len(server.requests) == 2
-
-
-@pytest.mark.parametrize(
-    ("retry", "path", "kind"),
-    [
-        (ONCE, "threads", TransportError),
-        (Retry(reconcile=False), "threads/t/messages", OutcomeUnknown),
-        (Retry(reconcile=False), "threads/t/runs", OutcomeUnknown),
-    ],
-)
-async def test_requests_are_sent_exactly_once(
-    retry: Retry, path: str, kind: type[AssistError]
-) -> None:
-    """A POST whose answer is lost is not repeated behind the caller's back."""
-    calls: list[str] = []
-
-    def answer(url: Any, **_: Any) -> CallbackResult:
-        calls.append(str(url))
-        raise aiohttp.ServerDisconnectedError
-
-    with aioresponses() as mocked:
-        mocked.post(f"https://dashscope.aliyuncs.com/api/v1/{path}", callback=answer, repeat=True)
-        async with DashScope(KEY, retry=retry) as client:
-            asked: dict[str, Callable[[], Awaitable[Any]]] = {
-                "threads": client.threads.create,
-                "threads/t/messages": lambda: client.threads.messages.create("t", "x"),
-                "threads/t/runs": lambda: client.threads.runs.create("t", assistant_id="a"),
-            }
-            with pytest.raises(TransportError) as caught:
-                await asked[path]()
-
-    assert type(caught.value) is kind
-    assert len(calls) == 1
 
 
 async def slowly(request: Received, writer: Writer, pieces: list[bytes]) -> None:
@@ -559,32 +295,11 @@ async def test_a_reset_is_told_once() -> None:
 
     async with RawServer(reset) as server, made(server.url) as client:
         with pytest.raises(StreamInterrupted):
-            await _read_all(session_of(client))
+            await read_all(session_of(client))
     gc.collect()
     await asyncio.sleep(0)
 
     assert told == []
-
-
-async def test_a_media_type_has_no_case() -> None:
-    """`Text/Event-Stream` is an event stream."""
-    async with (
-        RawServer(answering(head(kind="Text/Event-Stream"), chunk(b"data:1\n\n"), END)) as server,
-        made(server.url) as client,
-    ):
-        body = await session_of(client).open(RUN)
-        assert await body.read() == b"data:1\n\n"
-        body.close()
-
-
-async def test_the_key_is_in_no_protocol_error() -> None:
-    """A service that puts the key into a header or a redirect does not get it printed."""
-    kind = answering(whole(b"<x>", kind=KEY))
-    redirect = f"HTTP/1.1 302 Found\r\nLocation: http://u:{KEY}@h/{KEY}\r\n\r\n".encode()
-    errors = [await failure(kind, RUN), await failure(answering(redirect))]
-
-    assert all(KEY not in f"{error} {error!r}" for error in errors)
-    assert [type(error) for error in errors] == [RemoteProtocolError, UnexpectedRedirect]
 
 
 # --- uploads: on a socket that takes as much as the test wants ---
@@ -1052,16 +767,6 @@ async def test_an_upload_that_is_given_up_leaves_no_socket_open(
         assert at_work(client) == []
 
 
-# --- interim answers ---
-
-INTERIM = ["100 Continue", "103 Early Hints"]
-
-
-def interim(status: str) -> Any:
-    """Answers with what is no answer yet, and then with nothing."""
-    return answering(f"HTTP/1.1 {status}\r\n\r\n".encode())
-
-
 @pytest.mark.parametrize("status", INTERIM)
 @pytest.mark.parametrize("size", [3, 1 << 20, 3 << 20])
 async def test_an_upload_answered_by_an_interim_answer_alone_is_a_request_timeout(
@@ -1113,110 +818,6 @@ async def test_an_answer_after_an_interim_one_is_the_answer(status: str) -> None
             assert (await call(client)).id in ("thread_1", "f")
 
 
-# --- headers of the user's own ---
-
-OWN = "tok-of-the-user-0123456789"
-QUOTING = json.dumps(
-    {"code": f"C {OWN}", "message": f"m {KEY} {OWN}", "request_id": f"r {OWN} {KEY}"}
-).encode()
-WAYS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "quoted": (answering(whole(QUOTING, "400 Bad")), {}),
-    "no HTTP": (answering(b"nonsense\r\n\r\n", close=True), {}),
-    "a bad chunk": (answering(head() + b"zzz\r\n", close=True), {}),
-    "half an answer": (answering(head(length=1000) + b"{", close=True), {}),
-    "cut": (answering(close=True), {}),
-    "silent": (silent, {"timeouts": Timeouts(read=0.1, first_event=0.1)}),
-    "late": (silent, {"timeouts": Timeouts(total=0.1, first_event=0.1)}),
-    "interim": (
-        interim(INTERIM[0]),
-        {"timeouts": Timeouts(connect=0.1, read=0.1, first_event=0.1)},
-    ),
-    "a quoting type": (answering(whole(b"x", kind=f"{OWN} {KEY}")), {}),
-    "no proxy": (silent, {"proxy": "http://127.0.0.1:9"}),
-    "no time to connect": (
-        silent,
-        {"proxy": "http://127.0.0.1:9", "timeouts": Timeouts(connect=1e-9)},
-    ),
-}
-
-
-async def told_to(client: DashScope, how: str, extras: Any) -> None:
-    """One of the three ways in which something is asked."""
-    if how == "upload":
-        await client.files.create(b"abc", **extras)
-    elif how == "call":
-        await client.threads.update("t", metadata={}, **extras)
-    else:
-        async with client.threads.runs.stream("t", assistant_id="a", **extras) as stream:
-            await stream.result()
-
-
-def below(error: BaseException) -> list[BaseException]:
-    """All that hangs on an error."""
-    found: list[BaseException] = []
-    rest = [error.__cause__, error.__context__]
-    while rest:
-        one = rest.pop()
-        if one is not None and one not in found:
-            found.append(one)
-            rest += [one.__cause__, one.__context__]
-    return found
-
-
-@pytest.mark.parametrize("how", ["call", "upload", "stream"])
-@pytest.mark.parametrize("given", ["headers", "extra_headers", "the key itself"])
-@pytest.mark.parametrize("way", WAYS)
-async def test_no_key_is_in_what_an_error_tells_or_drags_along(
-    way: str, given: str, how: str
-) -> None:
-    """Neither in its text nor in a variable of the frames beneath it, whoever gave the key."""
-    answer, options = WAYS[way]
-    headers = {"authorization" if how == "call" else "Authorization": f"Bearer {OWN}"}
-    options = {**options, "headers": headers if given == "headers" else {}}
-    extras = {"extra_headers": headers} if given == "extra_headers" else {}
-    secrets = (KEY,) if given == "the key itself" else (KEY, OWN)
-    async with RawServer(answer) as server, made(server.url, **options) as client:
-        with pytest.raises(AssistError) as caught:
-            async with asyncio.timeout(10):
-                await told_to(client, how, extras)
-
-    for secret in secrets:
-        assert secret not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
-        for one in below(caught.value):
-            told = TracebackException.from_exception(one, capture_locals=True)
-            assert secret not in "".join(told.format(chain=False))
-
-
-@pytest.mark.parametrize("way", ["no HTTP", "late", "cut"])
-@pytest.mark.parametrize("how", ["call", "upload", "stream"])
-async def test_what_the_caller_was_handling_keeps_its_frames(way: str, how: str) -> None:
-    """An error that comes while another is handled drags it along, and leaves it as it was."""
-    (answer, options), mine = WAYS[way], KeyError("mine")
-
-    def thrown(error: Exception) -> None:
-        raise error
-
-    async with RawServer(answer) as server, made(server.url, **options) as client:
-        try:
-            thrown(mine)
-        except KeyError:
-            with pytest.raises(AssistError) as caught:
-                await told_to(client, how, {})
-
-    assert mine in below(caught.value)
-    assert mine.__traceback__ is not None
-
-
-async def test_what_is_no_key_is_not_blotted_out() -> None:
-    """An empty or a short `Authorization`, and any other header, is left alone in an error."""
-    for value in ("", " ", "Bearer", "Bearer good", "good"):
-        error = await failure(
-            refusal("400 Bad", "X", "a good Bearer of 0123456789"),
-            headers={"Authorization": value, "X-Number": "0123456789"},
-        )
-        assert "a good Bearer of 0123456789" in str(error)
-
-
 @pytest.mark.parametrize("where", ["headers", "extra_headers", "both"])
 @pytest.mark.parametrize("name", ["Content-Type", "content-type"])
 async def test_a_content_type_of_the_user_s_own_does_not_break_an_upload(
@@ -1255,515 +856,3 @@ async def test_a_progress_that_cannot_be_called_is_told_before_anything_is_sent(
             await client.files.create(b"abc", progress=progress)
 
     assert server.requests == []
-
-
-def test_causes_that_go_round_in_a_circle_are_stripped_once() -> None:
-    """Whatever the caller's own exceptions look like, this comes to an end."""
-    first, second, error = ValueError("a"), ValueError("b"), ConnectError("c")
-    first.__cause__, second.__cause__, error.__cause__ = second, first, first
-    bare(error, None)
-
-    assert error.__cause__ is first
-
-
-# --- answers that are called event streams and are none ---
-
-REFUSED = b'{"code":"InvalidApiKey","message":"no","request_id":"req-9"}'
-ENVELOPE = (
-    b'{"error":{"code":"not_found","message":"There is no such thread.","type":"x","param":null}}'
-)
-BOM = b"\xef\xbb\xbf"
-CUTS: dict[str, list[bytes]] = {
-    "whole": [REFUSED],
-    "byte by byte": [REFUSED[i : i + 1] for i in range(len(REFUSED))],
-    "in two": [REFUSED[:7], REFUSED[7:]],
-    "blanks before": [b"\r\n \t" + REFUSED],
-    "blanks before, byte by byte": [b"\n", b" ", REFUSED[:1], REFUSED[1:]],
-    "BOM before": [BOM + REFUSED],
-    "BOM and blanks before": [BOM + b"\n" + REFUSED],
-    "blanks behind": [REFUSED + b"\n\n"],
-}
-
-
-def unframed(pieces: list[bytes], *more: bytes, close: bool = False) -> Any:
-    """An answer that says it is an event stream, in these chunks."""
-    return answering(STREAM, *map(chunk, pieces), *more, close=close)
-
-
-@pytest.mark.parametrize("pieces", CUTS.values(), ids=CUTS)
-async def test_json_that_is_called_an_event_stream_is_the_error_it_tells(
-    pieces: list[bytes],
-) -> None:
-    """However it is cut, and whatever blanks there are: class, status and request are known."""
-    error = await failure(unframed(pieces, END), RUN)
-
-    assert isinstance(error, AuthenticationError)
-    assert (error.status, error.code, error.message) == (200, "InvalidApiKey", "no")
-    assert error.request_id == "req-9"
-
-
-async def test_another_services_envelope_is_read_as_its_own() -> None:
-    """On AppBuilder errors come so (appbuilder.md §6.5); a header names the request."""
-    marked = STREAM.replace(b"\r\n\r\n", b"\r\nX-Appbuilder-Request-Id: req-8\r\n\r\n")
-    async with (
-        RawServer(answering(marked, chunk(ENVELOPE), END)) as server,
-        AppBuilder(KEY, server.url, retry=ONCE) as client,
-    ):
-        with pytest.raises(NotFound, match="There is no such thread") as caught:
-            await _read_all(session_of(client))
-
-    assert (caught.value.status, caught.value.request_id) == (200, "req-8")
-
-
-async def test_an_object_that_is_no_error_is_no_stream_either() -> None:
-    """It is said what was expected and what came."""
-    error = await failure(unframed([b'{"id":"run_1","status":"queued"}'], END), RUN)
-
-    assert type(error) is RemoteProtocolError
-    assert "got an answer without a frame" in error.message
-
-
-async def test_json_that_is_cut_off_is_a_broken_connection() -> None:
-    """Half an error is not shown as if it were one."""
-    error = await failure(unframed([REFUSED[:20]], close=True), RUN)
-
-    assert type(error) is TransportError
-
-
-@pytest.mark.parametrize("length", [None, 1 << 30])
-async def test_json_without_end_does_not_fill_the_memory(length: int | None) -> None:
-    """It is bounded as any answer is that is no stream, whether it tells its size or not."""
-    large = b'{"a":"' + b"x" * 5000
-    begun = head(kind="text/event-stream", length=length)
-    body = large if length else chunk(large)
-    limits = Limits(max_response_bytes=1000)
-    error = await failure(answering(begun, body), RUN, limits=limits)
-
-    assert type(error) is ResponseTooLarge
-
-
-async def test_json_that_does_not_end_is_a_request_timeout() -> None:
-    """The rest of it is waited for as for any answer that is no stream."""
-    error = await failure(unframed([REFUSED[:20]]), RUN, timeouts=Timeouts(read=0.1))
-
-    assert type(error) is RequestTimeout
-
-
-def trickling(*pieces: bytes, every: float, begun: bytes = STREAM) -> Any:
-    """Waits before each chunk, and then for ever."""
-
-    async def answer(_request: Received, writer: Writer) -> None:
-        writer.write(begun)
-        for piece in pieces:
-            await asyncio.sleep(every)
-            writer.write(chunk(piece))
-        await asyncio.Event().wait()
-
-    return answer
-
-
-def test_json_that_is_read_in_pieces_survives_a_cancelled_read() -> None:
-    """What had come is not lost, so that it is the error it tells; and each read tells it again."""
-    pieces = [REFUSED[:10], REFUSED[10:20], REFUSED[20:] + b"\r\n"]
-    marked = head(kind="text/event-stream", length=len(b"".join(pieces)))
-
-    async def answer(_request: Received, writer: Writer) -> None:
-        writer.write(marked)
-        for piece in pieces:
-            writer.write(piece)
-            await asyncio.sleep(3)
-
-    async def main() -> list[tuple[type[AssistError], str]]:
-        told = []
-        async with RawServer(answer) as server, made(server.url) as client:
-            body = await opened(session_of(client))
-            with pytest.raises(TimeoutError):  # after the second piece
-                async with asyncio.timeout(4):
-                    await body.read()
-            for _ in range(2):
-                with pytest.raises(AssistError) as caught:
-                    await body.read()
-                told.append((type(caught.value), caught.value.message))
-            body.close()
-        return told
-
-    assert virtual_time.run(main()) == [(AuthenticationError, "no")] * 2
-
-
-def test_a_block_is_left_at_once_after_an_error_that_did_not_end() -> None:
-    """No run is looked for in an answer of which it is known that it is no stream."""
-
-    async def main() -> tuple[float, float]:
-        time = asyncio.get_running_loop().time
-        timeouts = Timeouts(read=3, cancel=50, first_event=100)
-        async with (
-            RawServer(trickling(REFUSED[:20], every=0)) as server,
-            made(server.url, timeouts=timeouts) as client,
-        ):
-            async with client.threads.runs.stream("t", assistant_id="a") as stream:
-                with pytest.raises(RequestTimeout):
-                    await anext(stream)
-                told = time()
-            return told, time() - told
-
-    told, left = virtual_time.run(main())
-
-    assert told == pytest.approx(3)
-    assert left == pytest.approx(0)
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        [b"data:", b'{"id":"x"}\n\n'],
-        [b"\n\n", b"data:1\n\n", b"{\n\n"],
-        [BOM + b'data:{"id":"x"}\n\n', b"{}"],
-        [b": {\n\n", b"{"],
-    ],
-)
-async def test_an_event_stream_may_have_braces_anywhere_else(pieces: list[bytes]) -> None:
-    """Only the first byte that is no blank tells; what comes is handed out as it came."""
-    async with RawServer(unframed(pieces, END)) as server, made(server.url) as client:
-        body = await session_of(client).open(RUN)
-        read = []
-        while arrived := await body.read():
-            read.append(arrived)
-        body.close()
-
-    assert b"".join(read) == b"".join(pieces)
-
-
-PLAIN = head(kind="text/plain")
-OF_A_RUN = b'event:thread.run.%b\ndata:{"id":"run_1","thread_id":"t","status":"%b"}\n\n'
-EVENTS = OF_A_RUN % (b"created", b"queued") + OF_A_RUN % (b"completed", b"completed")
-PING = b": ping\n\n"
-
-
-@pytest.mark.parametrize("pieces", [[EVENTS], [EVENTS[:2], EVENTS[2:]]], ids=["whole", "cut"])
-@pytest.mark.parametrize("limit", [10, None])
-def test_the_first_event_of_a_stream_of_another_type_may_be_slow(
-    limit: float | None, pieces: list[bytes]
-) -> None:
-    """`first_event` bounds it, and `read` has nothing to say; half a field's name may be one."""
-
-    async def main() -> str:
-        async with (
-            RawServer(trickling(*pieces, every=4, begun=PLAIN)) as server,
-            made(server.url, timeouts=Timeouts(first_event=limit, read=1)) as client,
-            client.threads.runs.stream("t", assistant_id="a") as stream,
-        ):
-            return str((await stream.result()).run.status)
-
-    assert virtual_time.run(main()) == "completed"
-
-
-@pytest.mark.parametrize("pieces", [[], [PING], [b"\n", PING]])
-@pytest.mark.parametrize("read", [1, None])
-def test_a_stream_of_another_type_that_says_nothing_is_a_first_event_timeout(
-    pieces: list[bytes], read: float | None
-) -> None:
-    """After its head, and after what is no event; all of it is one wait, from the request on."""
-
-    async def main() -> float:
-        time = asyncio.get_running_loop().time
-        answer = trickling(*pieces, every=4, begun=PLAIN)
-        async with (
-            RawServer(answer) as server,
-            made(server.url, timeouts=Timeouts(first_event=10, read=read)) as client,
-        ):
-            began = time()
-            with pytest.raises(FirstEventTimeout) as caught:
-                async with client.threads.runs.stream(
-                    "t", assistant_id="a", on_exit="leave"
-                ) as stream:
-                    await stream.result()
-            assert caught.value.thread_id == "t"
-            return time() - began
-
-    assert virtual_time.run(main()) == pytest.approx(10)
-
-
-async def test_a_stream_knows_the_headers_of_its_answer() -> None:
-    """A reader may need them: names in lower case."""
-    marked = STREAM.replace(b"\r\n\r\n", b"\r\nX-Some-ID: Req-8\r\n\r\n")
-    async with RawServer(answering(marked, END)) as server, made(server.url) as client:
-        body = await session_of(client).open(RUN)
-        body.close()
-
-    assert body.headers["x-some-id"] == "Req-8"
-    assert body.headers["content-type"] == "text/event-stream"
-
-
-async def test_whoever_streams_is_told_where_and_without_the_key() -> None:
-    """The error of such an answer names the thread, and not the key that it quotes."""
-    quoted = json.dumps({"code": "InvalidApiKey", "message": f"no: {KEY}", "request_id": "q"})
-    async with RawServer(unframed([quoted.encode()], END)) as server, made(server.url) as client:
-        with pytest.raises(AuthenticationError) as caught:
-            async with client.threads.runs.stream("thread_1", assistant_id="a") as stream:
-                await stream.result()
-
-    assert (caught.value.thread_id, caught.value.request_id) == ("thread_1", "q")
-    assert KEY not in f"{caught.value} {caught.value!r}"
-
-
-# --- runs that are answered when they rest ---
-
-FINISHED = b'{"id":"run_1","object":"run.result","thread_id":"t","status":"completed"}'
-CREATE = ops.CreateRun(thread_id="t", params={"assistant_id": "a"})
-WITH_THREAD = ops.CreateThreadAndRun(
-    params={"assistant_id": "a"}, thread={"messages": [{"content": "x"}]}
-)
-
-
-@pytest.mark.parametrize("operation", [CREATE, WITH_THREAD])
-async def test_a_run_that_blocks_has_the_patience_of_idle(operation: Any) -> None:
-    """On a wire that answers when the run rests, silence is borne longer than of other calls."""
-    other = ops.RetrieveRun(thread_id="t", run_id="run_1")
-    released = asyncio.Event()
-
-    async def answer(request: Received, writer: Writer) -> None:
-        await (released.wait() if request.line.startswith("POST /v2/threads/runs ") else silent(
-            request, writer
-        ))  # fmt: skip
-        writer.write(whole(FINISHED))
-
-    timeouts = Timeouts(read=0.1, idle=60, connect=60)
-    async with (
-        asyncio.timeout(30),
-        RawServer(answer) as server,
-        AppBuilder(KEY, server.url, timeouts=timeouts, retry=ONCE) as client,
-    ):
-        session = session_of(client)
-        creating = asyncio.create_task(session.call(operation))
-        for call in (other, other):  # both out of patience before the run is answered
-            with pytest.raises(RequestTimeout):
-                await session.call(call)
-        released.set()
-        assert (await creating).status == "completed"
-
-
-async def test_a_run_that_blocks_for_too_long_is_a_request_timeout() -> None:
-    """`idle` bounds it, and None does not; `read` has nothing to say."""
-    timeouts = Timeouts(read=None, idle=0.1, connect=0.1)
-    async with (
-        asyncio.timeout(30),
-        RawServer(silent) as server,
-        AppBuilder(KEY, server.url, timeouts=timeouts, retry=ONCE) as client,
-    ):
-        with pytest.raises(OutcomeUnknown) as caught:
-            await session_of(client).call(CREATE)
-
-    assert isinstance(lost_by(caught.value), RequestTimeout)
-    assert caught.value.thread_id == "t"
-    assert "Timeouts.read" not in caught.value.message
-
-
-async def test_where_runs_do_not_block_read_is_the_clock() -> None:
-    """DashScope answers at once that a run was begun."""
-    error = await failure(silent, CREATE, timeouts=Timeouts(read=0.1, idle=None, connect=0.1))
-
-    assert isinstance(lost_by(error), RequestTimeout)
-
-
-# --- bytes that are fetched ---
-
-DOWNLOAD = ops.DownloadFile(file_id="file_1")
-LONG_ERROR = b" " * (1 << 16) + ENVELOPE
-NAMED = "Content-Disposition: attachment; filename=a.json"
-
-
-def bytes_of(
-    *lines: str, body: bytes = b"", status: str = "200 OK", kind: str = "application/pdf"
-) -> Any:
-    """An answer with these headers."""
-    told = "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", *lines])
-    return answering(f"{told}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
-
-
-def marked(begun: bytes) -> bytes:
-    """The head of an answer, with the name of a file: it is none that has to be looked at."""
-    return begun.replace(b"\r\n\r\n", f"\r\n{NAMED}\r\n\r\n".encode())
-
-
-async def taken(arrival: Arrival) -> tuple[Arrival, bytes]:
-    """All of it."""
-    return arrival, b"".join([piece async for piece in arrival.pieces])
-
-
-async def fetched(answer: Any, take: Any = taken, **options: Any) -> Any:
-    """What `take` makes of an answer; the client works afterwards."""
-    async with (
-        asyncio.timeout(30),
-        RawServer(answer) as server,
-        AppBuilder(KEY, server.url, **{"retry": ONCE, **options}) as client,
-    ):
-        return await session_of(client).fetch(DOWNLOAD, take)
-
-
-async def test_bytes_are_taken_as_they_come() -> None:
-    """Headers in lower case, the size that was told, and the bytes; all that `take` gives back."""
-    arrival, data = await fetched(bytes_of(NAMED, "X-Odd: Z", body=b"abc"))
-
-    assert (data, arrival.size) == (b"abc", 3)
-    assert arrival.headers["content-disposition"] == "attachment; filename=a.json"
-    assert arrival.headers["x-odd"] == "Z"
-
-
-async def test_bytes_whose_number_is_not_told_are_taken_all_the_same() -> None:
-    """A chunked answer has no size; each piece is handed out before the next one is sent."""
-    took = asyncio.Event()
-
-    async def answer(_request: Received, writer: Writer) -> None:
-        writer.write(marked(head(kind="application/pdf")) + chunk(b"one"))
-        await writer.drain()
-        await took.wait()
-        writer.write(chunk(b"two") + END)
-
-    async def take(arrival: Arrival) -> tuple[int | None, list[bytes]]:
-        pieces = []
-        async for piece in arrival.pieces:
-            pieces.append(piece)
-            took.set()
-        return arrival.size, pieces
-
-    assert await fetched(answer, take) == (None, [b"one", b"two"])
-
-
-@pytest.mark.parametrize(
-    ("answer", "size"),
-    [
-        (bytes_of(NAMED, body=ENVELOPE, kind="application/json"), len(ENVELOPE)),
-        (bytes_of(body=b'{"a":1}', kind="application/json"), 7),
-        (bytes_of(body=b'{"error":1}', kind="application/json"), 11),
-        (bytes_of(body=b"null", kind="text/plain"), 4),
-        (bytes_of(body=LONG_ERROR, kind="application/json"), len(LONG_ERROR)),
-    ],
-    ids=["named", "no error", "an error of another kind", "a text", "very long"],
-)
-async def test_a_file_may_look_like_an_error(answer: Any, size: int) -> None:
-    """What has a file's name, what tells no error, and what is too long for one, are files."""
-    arrival, data = await fetched(answer)
-
-    assert arrival.size == len(data) == size
-
-
-@pytest.mark.parametrize(
-    ("answer", "kind", "words"),
-    [
-        (bytes_of(body=ENVELOPE, kind="application/json"), NotFound, "no such thread"),
-        (bytes_of(body=ENVELOPE, kind="text/plain"), NotFound, "no such thread"),
-        (bytes_of(body=b"null", kind="application/json; charset=utf-8"), NotFound, "nothing"),
-        (bytes_of(status="404 No", body=b"<html>", kind="text/html"), NotFound, "<html>"),
-        (bytes_of(status="503 No", body=b"later"), ServerError, "later"),
-        (bytes_of(status="206 Partial", body=b"abc"), RemoteProtocolError, "got status 206"),
-        (bytes_of("Location: http://a.example/x", status="302 Found"), UnexpectedRedirect,
-         "a.example"),
-    ],
-)  # fmt: skip
-async def test_an_answer_that_is_no_file_is_not_taken(
-    answer: Any, kind: type[AssistError], words: str
-) -> None:
-    """An error in a 200, another status, and a redirect are told before a byte is handed out."""
-    takes: list[Arrival] = []
-
-    async def take(arrival: Arrival) -> None:
-        takes.append(arrival)
-
-    with pytest.raises(kind, match=words):
-        await fetched(answer, take)
-    assert takes == []
-
-
-async def test_a_file_that_breaks_off_is_told_after_what_came() -> None:
-    """What had come was handed out; the error is one of ours, without a foreign frame."""
-    pieces: list[bytes] = []
-
-    async def take(arrival: Arrival) -> None:
-        async for piece in arrival.pieces:
-            pieces.append(piece)  # noqa: PERF401  # what came before the error counts
-
-    half = marked(head(length=10, kind="image/png")) + b"abc"
-    with pytest.raises(TransportError) as caught:
-        await fetched(answering(half, close=True), take)
-    assert b"".join(pieces) == b"abc"
-    assert caught.value.__cause__ is not None
-    assert caught.value.__cause__.__traceback__ is None
-
-
-@pytest.mark.parametrize(
-    ("timeouts", "kind"),
-    [
-        (Timeouts(read=0.1), RequestTimeout),
-        (Timeouts(total=0.1, read=None), TotalTimeout),
-    ],
-)
-async def test_a_file_that_stops_is_told(timeouts: Timeouts, kind: type[AssistError]) -> None:
-    """Silence in the middle of it is bounded by `read`, all of it by `total`."""
-    answer = answering(head(length=10, kind="image/png") + b"abc")
-    with pytest.raises(kind) as caught:
-        await fetched(answer, timeouts=timeouts)
-    assert type(caught.value) is kind
-
-
-async def test_a_file_may_be_larger_than_an_answer_and_an_error_may_not() -> None:
-    """What is handed out piece by piece needs no limit, JSON neither; an error has one."""
-    limits = Limits(max_response_bytes=1000)
-    for kind, size in (("image/png", 5000), ("application/json", 5000), ("text/json", 1 << 20)):
-        _, data = await fetched(bytes_of(body=b"x" * size, kind=kind), limits=limits)
-        assert len(data) == size
-
-    with pytest.raises(ResponseTooLarge):
-        await fetched(bytes_of(body=b"x" * 5000, status="500 No"), limits=limits)
-
-
-async def test_what_take_raises_is_the_callers_and_drops_the_connection() -> None:
-    """The rest is not read: the connection is closed, and a next call opens another."""
-    left = asyncio.Event()
-
-    async def answer(request: Received, writer: Writer) -> None:
-        if "query" in request.line:
-            writer.write(whole(b'{"id":"t"}'))
-            return
-        writer.write(head(length=1 << 30, kind="image/png") + b"abc")
-        await writer.drain()
-        with suppress(ConnectionError):
-            while not writer.is_closing():
-                writer.write(b"x" * 1000)
-                await writer.drain()
-                await asyncio.sleep(0)
-        left.set()
-
-    async def take(arrival: Arrival) -> None:
-        await anext(arrival.pieces)
-        raise KeyError("mine")
-
-    async with (
-        asyncio.timeout(30),
-        RawServer(answer) as server,
-        AppBuilder(KEY, server.url, retry=ONCE) as client,
-    ):
-        with pytest.raises(KeyError, match="mine") as caught:
-            await session_of(client).fetch(DOWNLOAD, take)
-        await left.wait()
-        assert (await client.threads.retrieve("t")).id == "t"
-    assert caught.value.__context__ is None
-
-
-async def test_the_key_is_in_no_error_of_a_file() -> None:
-    """A service that quotes it does not get it printed."""
-    told = {"code": "x", "message": f"no {KEY}", "type": "x"}
-    quoted = json.dumps({"error": told}).encode()
-    with pytest.raises(BadRequest) as caught:
-        await fetched(bytes_of(body=quoted, kind="application/json"))
-    assert KEY not in f"{caught.value} {caught.value!r}"
-
-
-async def test_a_fetch_is_told_to_the_hooks() -> None:
-    """As a request and an answer, like every call."""
-    told: list[CallInfo] = []
-    await fetched(bytes_of(body=b"abc"), on_request=told.append, on_response=told.append)
-
-    assert [(info.operation, info.status) for info in told] == [
-        ("DownloadFile", None),
-        ("DownloadFile", 200),
-    ]

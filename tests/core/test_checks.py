@@ -199,3 +199,19 @@ def test_metadata_does_not_hold_itself(count: int) -> None:
     circle.extend([circle] * count)
     with pytest.raises(InvalidArgument, match="metadata"):
         metadata({"a": circle})
+
+
+@pytest.mark.parametrize("name", ["", " ", "X Y", "X:", "X,", "(X)", "名", "X=1", '"X"', "X/Y"])
+def test_the_name_of_a_header_is_a_token(name: str) -> None:
+    """Another would be sent as something else, or as no header; its value is not shown."""
+    with pytest.raises(InvalidArgument, match="no header is named") as caught:
+        headers({"X-Good": "1", name: "hush"})
+    assert repr(name) in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding"])
+def test_how_long_a_body_is_is_not_the_users_to_say(name: str) -> None:
+    """Two lengths of one request are how requests are smuggled."""
+    with pytest.raises(InvalidArgument, match=name):
+        headers({name: "5"})

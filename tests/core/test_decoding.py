@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiodashassist.core.decoding import (
+    MARK,
     ObjectReader,
     as_object,
     converted,
@@ -330,3 +331,22 @@ def test_any_json_is_read_or_a_decode_error(value: Any) -> None:
     for read in readers:
         with contextlib.suppress(DecodeError):
             read(value)
+
+
+@pytest.mark.parametrize(
+    ("wire", "metadata"),
+    [
+        ({MARK: "1", "k": "v"}, {"k": "v"}),
+        ({MARK: "1"}, {}),
+        ({"k": "v", "op": "1"}, {"k": "v", "op": "1"}),
+    ],
+)
+@pytest.mark.parametrize("kind", [Assistant, Message, Run, Thread])
+def test_the_mark_of_a_request_is_in_no_object(
+    kind: Any, wire: dict[str, str], metadata: dict[str, str]
+) -> None:
+    """Metadata are as the user gave them, whoever made the object."""
+    found = PLAIN.model(kind, {"id": "x", "metadata": wire})
+
+    assert found.metadata == metadata
+    assert found.extra == {}

@@ -14,6 +14,7 @@ from aiodashassist.core.events import (
     RunEvent,
     StepDelta,
     StepEvent,
+    StreamRecovered,
     ThreadEvent,
     ToolFinished,
     ToolProgress,
@@ -184,6 +185,7 @@ OF_THE_RUN: tuple[Event, ...] = (
 BESIDE_THE_RUN: tuple[Event, ...] = (
     UnknownEvent(name="thread.run.evaluated"),
     ErrorEvent(code="InternalError"),
+    StreamRecovered(reason="broke", run=run_of("in_progress")),
     ToolStarted(call=ToolCall()),
     ToolProgress(call=ToolCall(), data=1),
     ToolFinished(call=ToolCall(), output=ToolOutput(output="")),
@@ -591,3 +593,53 @@ def test_a_step_that_waits_when_its_run_is_cancelled_is_not_asked_for_again() ->
     machine.receive(RunEvent(status="requires_action", run=run_of("requires_action", "a")))
 
     assert machine.next_action() is None
+
+
+def test_the_step_that_waits_is_known() -> None:
+    """From its event on, until it is over; without one there is none."""
+    machine = RunMachine()
+    assert machine.step_id is None
+    machine.receive(stepped("step_1"))
+    assert machine.step_id == "step_1"
+    machine.receive(shown("step_1"))
+    assert machine.step_id is None
+
+
+@pytest.mark.parametrize("step", ["step_1", None])
+def test_an_answered_round_that_is_read_back_is_not_asked_again(step: str | None) -> None:
+    """In the stream it had a name: read back it is known by its step and calls, or by their ids."""
+    begun = [stepped(step)] if step else []
+    machine = machine_after([*begun, asks("r1", "a", "b")])
+    machine.answered()
+    for event in (waits("a", "b"), waits("b")):  # all of them, or what is left
+        machine.receive(event)
+        assert machine.next_action() is None
+
+
+def test_before_any_answer_a_round_that_is_read_back_is_asked_for() -> None:
+    """It was asked for in a stream that broke before it was told."""
+    assert call_ids(machine_after([stepped("step_1"), waits("a")])) == ["a"]
+
+
+def test_another_round_that_is_read_back_is_asked_for() -> None:
+    """Other calls, or calls of another step, are another round, also if they are alike."""
+    cases: list[tuple[list[Event | str], list[Event]]] = [
+        ([stepped("step_1"), asks("r1", "a")], [waits("b")]),
+        ([stepped("step_1"), asks("r1", "a")], [waits("a", "b")]),
+        ([stepped("step_1"), asks("r1", "")], [stepped("step_2"), waits("")]),
+        ([asks("r1", "a")], [waits("b")]),
+    ]
+    for begun, again in cases:
+        machine = machine_after(begun)
+        machine.answered()
+        for event in again:
+            machine.receive(event)
+        assert call_ids(machine) != []
+
+
+def test_calls_without_ids_and_without_a_step_are_another_round() -> None:
+    """Nothing tells two such rounds apart: one that is not answered would wait for ever."""
+    machine = machine_after([asks("r1", "")])
+    machine.answered()
+    machine.receive(waits(""))
+    assert call_ids(machine) == ["run_1:1:0"]

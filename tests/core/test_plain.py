@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from aiodashassist.core.plain import plain
+from aiodashassist.core.plain import cause, plain
 
 
 class Text(str):
@@ -40,3 +40,17 @@ def test_anything_else_is_refused(value: object) -> None:
     """What JSON does not know is told by its class."""
     with pytest.raises(TypeError, match=type(value).__name__):
         plain(value)
+
+
+def test_what_holds_a_whole_text_is_no_cause() -> None:
+    """An error of an encoding has the text in it, which may be a secret; others have not."""
+    error = ValueError("x")
+
+    assert cause(error) is error
+    for text, encoding in (("\ud800", "utf-8"), ("名", "ascii")):
+        with pytest.raises(UnicodeEncodeError) as caught:
+            text.encode(encoding)
+        assert cause(caught.value) is None
+    with pytest.raises(UnicodeDecodeError) as decoding:
+        b"\xff".decode()
+    assert cause(decoding.value) is None

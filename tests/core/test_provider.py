@@ -40,3 +40,13 @@ def test_what_a_service_answered_is_in_no_repr() -> None:
     answer = Response(status=200, headers={"x-key": "secret"}, body=b"secret")
 
     assert repr(answer) == "Response(status=200, 6 bytes)"
+
+
+def test_what_is_asked_is_in_no_repr() -> None:
+    """A body, a query and headers may have a secret: how much it is can be logged."""
+    asked = Request(
+        method="POST", path="/x", query={"q": "secret"}, headers={"X": "secret"}, body=b"secret"
+    )
+
+    assert repr(asked) == "Request(POST /x, 6 bytes)"
+    assert repr(Request(method="GET", path="/x")) == "Request(GET /x, 0 bytes)"

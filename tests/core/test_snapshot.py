@@ -11,6 +11,7 @@ from aiodashassist.core.events import (
     MessageEvent,
     RunEvent,
     StepEvent,
+    StreamRecovered,
     ThreadEvent,
     ToolFinished,
     ToolProgress,
@@ -317,6 +318,7 @@ def test_request_ids_are_kept_once_in_order() -> None:
     [
         UnknownEvent(name="new"),
         ErrorEvent(code="E"),
+        StreamRecovered(reason="broke", run=Run(id="run_2")),
         ToolStarted(call=ToolCall()),
         ToolProgress(call=ToolCall(), data=1),
     ],
@@ -390,3 +392,67 @@ def test_the_text_that_deltas_left_out_is_known(
     missing = snapshot.missing(MessageEvent(status="completed", message=message))
 
     assert (missing.text if missing is not None else None) == rest
+
+
+def test_what_was_told_has_the_last_status_of_each() -> None:
+    """Of steps and ended messages; a message that did not end has not been told."""
+    calls = RunStep(id="1", type="tool_calls", status="in_progress")
+    nameless = RunStep(id="2", status="in_progress")  # what it is was not said yet
+    snapshot = after(
+        StepEvent(status="in_progress", step=calls),
+        StepEvent(status="in_progress", step=nameless),
+        message("a", "A", status="completed"),
+        message("b", "B", status="incomplete"),
+        message("c"),
+        delta("d", "D"),
+    )
+    ended = {("a", "completed"), ("b", "incomplete")}
+    assert snapshot.told == {("1", "in_progress"), *ended}
+    snapshot.receive(StepEvent(status="completed", step=nameless))
+    snapshot.receive(StepEvent(status="completed", step=calls))
+    assert snapshot.told == {("1", "completed"), ("2", "completed"), *ended}
+
+
+def listed(**texts: str) -> list[Message]:
+    """Messages as a list has them, by id."""
+    return [
+        Message(id=name, content=(Content(text=Text(value=text)),)) for name, text in texts.items()
+    ]
+
+
+def named(messages: list[Message]) -> list[tuple[str, str]]:
+    """Ids and texts."""
+    return [(one.id, one.text) for one in messages]
+
+
+@pytest.mark.parametrize(
+    ("read", "known"),
+    [
+        ({"a": "one", "b": "two"}, ["a", "b"]),  # the ids of the stream
+        ({"x": "one", "y": "two"}, ["a", "b"]),  # others, in order
+        ({"a": "one", "y": "two"}, ["a", "b"]),
+        ({"x": "one", "b": "two"}, ["a", "b"]),
+        ({"x": "two"}, ["x"]),  # not the next one: it begins otherwise
+        ({"x": "one", "y": "two", "z": "three"}, ["a", "b", "z"]),  # more than had come
+        ({"x": "zero", "y": "one", "z": "two"}, ["x", "a", "b"]),
+    ],
+)
+def test_a_message_that_is_read_back_is_known_by_its_beginning(
+    read: dict[str, str], known: list[str]
+) -> None:
+    """A list may have other ids than the stream (appbuilder.md §8): the stream's are kept."""
+    snapshot = after(delta("a", "on"), delta("b", "tw"))
+
+    assert named(snapshot.recognised(listed(**read))) == list(
+        zip(known, read.values(), strict=True)
+    )
+
+
+def test_a_message_is_broken_off_if_text_of_it_came_and_no_end() -> None:
+    """One that ended, or is among those read back, is not; nor is one without text."""
+    snapshot = after(delta("a", "so far"), delta("b", ""), message("c", "C", status="completed"))
+
+    assert snapshot.broken_off([])
+    assert snapshot.broken_off(listed(c="C"))
+    assert not snapshot.broken_off(listed(a="so far and on"))
+    assert not after(delta("b", ""), message("c", "C", status="completed")).broken_off([])

@@ -1,0 +1,1 @@
+"""What tests/test_survival.py is made of."""
