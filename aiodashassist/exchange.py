@@ -6,6 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from aiodashassist.calls import Session
+from aiodashassist.core.machine import RunMachine
 from aiodashassist.core.models import Run
 from aiodashassist.core.operations import (
     CreateRun,
@@ -41,13 +42,18 @@ class Exchange:
         reopens: whether the provider goes on with a new stream after a round of tools.
         thread_id: the thread that the run was asked for on, where the request says so.
         run_id: the run, where it was under way before.
+
+    Args:
+        session: what sends operations.
+        machine: knows which rounds were answered.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, machine: RunMachine | None = None) -> None:
         self.reopens = session.provider.reopens
         self.thread_id: str | None = None
         self.run_id: str | None = None
         self._session = session
+        self._machine = machine
         self._operation: Operation[Run] | None = None  # that has begun the run
         self._sending: Sending | None = None  # it on its way, the last time
         self._feed: Feed | None = None  # the newest
@@ -95,7 +101,7 @@ class Exchange:
 
     def poll(self, thread_id: str, run_id: str, broken: Break | None = None) -> Feed:
         """Follow a run that has no stream, or none any more."""
-        self._feed = PolledRun(self._session, thread_id, run_id, broken)
+        self._feed = PolledRun(self._session, thread_id, run_id, broken, self._machine)
         return self._feed
 
     async def deliver(self, operation: SubmitOutputs) -> Feed | Lost | None:

@@ -14,19 +14,12 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from aiodashassist.calls import Session
-from aiodashassist.core import operations as ops
-from aiodashassist.core.events import (
-    Event,
-    MessageEvent,
-    RunEvent,
-    StepEvent,
-    StreamRecovered,
-)
-from aiodashassist.core.models import RESTING, FinalMessage, Message, Page, Run, RunStep
-from aiodashassist.core.params import ListParams
+from aiodashassist.core.events import Event, RunEvent, StreamRecovered
+from aiodashassist.core.machine import RunMachine
+from aiodashassist.core.models import RESTING, Run
 from aiodashassist.core.snapshot import Snapshot
-from aiodashassist.errors import APIError, AssistError, ConfigError, IdleTimeout
-from aiodashassist.pages import Paginator
+from aiodashassist.errors import APIError, AssistError, IdleTimeout
+from aiodashassist.retelling import Kept, Retelling
 
 __all__ = ("Break", "PolledRun", "pauses")
 
@@ -37,7 +30,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 5.0  # seconds
 GROWTH = 1.5
-LEFT = ("failed", "expired", "cancelled")  # statuses of a step that did not come to its end
+GLANCES = 3  # more, at a run of which not all is there yet; some things never are
 JITTER = 0.2  # of a pause, up or down, so that many who wait do not ask in step
 
 
@@ -77,31 +70,40 @@ class PolledRun:
         run_id: the run.
         broken: the stream that it is read back for: what had come does not come again, and a run
             that does not go on for `Timeouts.idle` is given up. Without one silence is no fault.
+        machine: knows which rounds of calls were answered.
     """
 
     breaks_off = False
 
     def __init__(
-        self, session: Session, thread_id: str, run_id: str, broken: Break | None = None
+        self,
+        session: Session,
+        thread_id: str,
+        run_id: str,
+        broken: Break | None = None,
+        machine: RunMachine | None = None,
     ) -> None:
         self._session = session
-        self._thread_id = thread_id
         self._run_id = run_id
+        self._machine = machine or RunMachine()
         self._broken = broken
+        before = broken.snapshot if broken is not None else None
+        self._retelling = Retelling(session, thread_id, run_id, before)
         self._looked = False
         # None is no status at all; a run may be without one.
         self._status = (broken.status or None) if broken is not None else None
         # What a run asked for before the break has its outputs: the stream was the answer to them.
         self._answered = self._status == "requires_action"
         run = broken.run if broken is not None else None
-        self._round = _round(run) if run is not None else ()
+        self._calls = _calls(run) if run is not None else ()
+        self._step = self._machine.step_id  # of the calls
+        self._rounds = 0
         self._events: deque[Event] = deque()
-        self._told = broken.snapshot.told if broken is not None else set()
         self._pauses = pauses()
         self._patient = False
         self._silence = 0.0  # seconds that were waited since the run went on
         self._trace: object = None  # of a run that is under way: it changes when the run goes on
-        self._size = session.provider.largest_page
+        self._glances = 0  # at a run that rests, for what is not kept of it yet
 
     async def next(self) -> Event | None:
         """The next event; None where the run goes on only in another stream, or not at all.
@@ -149,7 +151,7 @@ class PolledRun:
         Raises:
             IdleTimeout: it has not gone on since it was looked at last.
         """
-        before, self._trace = self._trace, await self._read_back(self._traced())
+        before, self._trace = self._trace, await self._read_back(self._retelling.trace())
         if self._trace == before and not self._patient:
             broken = self._broken
             if broken is not None and isinstance(broken.error, APIError):
@@ -157,18 +159,12 @@ class PolledRun:
             raise IdleTimeout(f"the stream broke, and the run has not gone on for {idle} s since")
         self._silence = 0.0
 
-    async def _traced(self) -> object:
-        run = await self._retrieved()
-        steps = [(step.id, step.status) for step in await self._listed_steps()]
-        messages = await self._messages(run, set())
-        return run.status, steps, [(message.id, len(message.text)) for message in messages]
-
     async def _read_back(self, reading: Coroutine[Any, Any, T]) -> T:
         """What is read; where it cannot be, the error is how the stream broke."""
         try:
             return await reading
         except AssistError as error:
-            if self._broken is None or isinstance(error, ConfigError):  # no word of the service
+            if self._broken is None:
                 raise
             failure = error
         logger.debug("run %s cannot be read back: %r", self._run_id, failure)
@@ -180,127 +176,74 @@ class PolledRun:
         self._looked = True
 
     async def _looked_at(self) -> None:
-        run = await self._retrieved()
+        run = await self._retelling.run()
         again = self._looked and run.status == self._status
         if not self._looked and self._broken is not None:
             self._events.append(StreamRecovered(reason=self._broken.error.message, run=run))
             if run.status not in RESTING:
-                self._trace = await self._traced()
-        if again and run.status != "requires_action":
+                self._trace = await self._retelling.trace()
+        if run.status == "requires_action":
+            await self._waits(run)
+        elif run.status in RESTING:
+            await self._has_ended(run)
+        elif not again:
+            self._moves(run)
+
+    def _moves(self, run: Run, round_: str = "") -> None:
+        """Tell where the run is now."""
+        self._events.append(RunEvent(status=run.status, run=run, round=round_))
+        self._status, self._calls, self._answered = run.status, _calls(run), False
+        self._pauses, self._silence, self._glances = pauses(), 0.0, 0
+
+    async def _has_ended(self, run: Run) -> None:
+        kept = await self._retelling.kept(run)
+        if self._is_behind(run, kept):
             return
-        said = await self._said(run) if run.status in RESTING else []
-        self._events.extend(said)
-        # Between two looks a run can be answered and ask for the next round: then what was read
-        # before the steps may still name the calls of the round before.
-        asks = any(map(_asks, said))
-        if asks:
-            run = await self._retrieved()
-            if run.status != "requires_action":
-                return
-        if run.status != self._status or _round(run) != self._round or asks:
-            self._events.append(RunEvent(status=run.status, run=run))
-            self._status, self._round, self._answered = run.status, _round(run), False
-            self._pauses, self._silence = pauses(), 0.0
+        self._events.extend(self._retelling.new(kept))
+        self._moves(run)
 
-    async def _retrieved(self) -> Run:
-        return await self._session.call(
-            ops.RetrieveRun(thread_id=self._thread_id, run_id=self._run_id)
-        )
+    async def _waits(self, run: Run) -> None:
+        """The run waits for outputs: for those of a round that was not told yet, or of an old one.
 
-    async def _listed_steps(self) -> list[RunStep]:
-        listed = Paginator(self._steps, {"order": "asc", "page_size": self._size})
-        return [step async for step in listed]
+        Between two looks a run can be answered and ask for the next round.
+        """
+        kept = await self._retelling.kept(run)
+        self._events.extend(self._retelling.new(kept))
+        is_other = kept.calling not in ("", self._step)
+        if is_other:
+            run = await self._retelling.run()  # it may have named the calls of the round before
+        if run.status != "requires_action":
+            return
+        if self._machine.has_answered(run, kept.calling, lists_calls=kept.lists_calls):
+            return
+        is_other = is_other or run.status != self._status or _calls(run) != self._calls
+        repeats = self._machine.repeats(run)  # or the run is older than its steps
+        if is_other and not self._is_behind(run, kept, seems=repeats):
+            self._rounds += 1
+            self._step = kept.calling
+            self._moves(run, "" if kept.calling else f"read {self._rounds}")
 
-    async def _said(self, run: Run) -> list[Event]:
-        """What the run did and said, in order, without what was told before."""
-        steps = await self._listed_steps()
-        listed = await self._messages(run, {_written_by(step) for step in steps})
-        known = self._recognised(run, listed)
-        messages = {was.id: now for was, now in zip(listed, known, strict=True)}
-        events: list[Event] = []
-        for step in steps:
-            message = messages.pop(_written_by(step), None)
-            if message is not None:
-                events += self._new(message.id, _message_event(message, step.status))
-            events += self._new(step.id, StepEvent(status=_status_of(step), step=step))
-        for message in messages.values():  # no step claims them
-            events += self._new(message.id, _message_event(message))
-        return events
+    def _is_behind(self, run: Run, kept: Kept, *, seems: bool = False) -> bool:
+        """Whether there should be more of a run that rests, so that it is looked at again.
 
-    def _recognised(self, run: Run, listed: list[Message]) -> list[Message]:
-        """The messages as the stream named them.
+        Some things never are there: it is not looked for them for ever.
 
         Raises:
-            AssistError: how it broke, if the run has completed and a message it had begun is not
-                there: its end would be missing, and nobody told.
+            AssistError: how the stream broke, if a message that it had begun is not there for all
+                looking: its end would be missing, and nobody told.
         """
-        if self._broken is None:
-            return listed
-        known = self._broken.snapshot.recognised(listed)
-        if run.status == "completed" and self._broken.snapshot.broken_off(known):
+        if not seems and not self._retelling.is_behind(run, kept):
+            return False
+        self._glances += 1
+        if self._glances <= GLANCES:
+            return True
+        # Where nothing is told but by reading back there may be more to come.
+        last = run.status == "completed" or self._session.provider.reopens
+        if self._broken is not None and last and self._broken.snapshot.broken_off(kept.messages):
             raise self._broken.error
-        return known
-
-    def _new(self, obj_id: str, event: StepEvent | MessageEvent) -> list[Event]:
-        if (obj_id, event.status) in self._told:
-            return []
-        self._told.add((obj_id, event.status))
-        return [event]
-
-    async def _messages(self, run: Run, written: set[str]) -> list[Message]:
-        """The run's messages, the oldest first; the thread may have many more, and older ones.
-
-        They have its id, or a step names them: AppBuilder's were never seen (appbuilder.md §3.6).
-        One that only the run's final answer has is taken from there (§3.9).
-        """
-        found: list[Message] = []
-        async for message in Paginator(self._thread, {"order": "desc", "page_size": self._size}):
-            if message.run_id == run.id or message.id in written:
-                found.append(message)
-            elif message.created_at and message.created_at < (run.created_at or 0):
-                break
-        found.reverse()
-        final = run.final_answer.message if run.final_answer is not None else FinalMessage()
-        last = Message(id=final.message_id, role="assistant", content=final.content, run_id=run.id)
-        if last.id and not any(one.id == last.id or one.text == last.text for one in found):
-            found.append(last)
-        return found
-
-    async def _steps(self, page: ListParams) -> Page[RunStep]:
-        return await self._session.call(
-            ops.ListSteps(thread_id=self._thread_id, run_id=self._run_id, page=page)
-        )
-
-    async def _thread(self, page: ListParams) -> Page[Message]:
-        return await self._session.call(ops.ListMessages(thread_id=self._thread_id, page=page))
+        return False
 
 
-def _round(run: Run) -> tuple[tuple[str, str, str], ...]:
+def _calls(run: Run) -> tuple[tuple[str, str, str], ...]:
     """What a run waits for; a stream and an answer may spell it differently but for this."""
     return tuple((call.id, call.name, call.arguments) for call in run.tool_calls)
-
-
-def _written_by(step: RunStep) -> str:
-    """The message that a step wrote; `""` for none."""
-    creation = step.step_details.message_creation if step.step_details is not None else None
-    return creation.message_id if creation is not None else ""
-
-
-def _asks(event: Event) -> bool:
-    """Whether it is a step that waits for the outputs of its calls."""
-    if not isinstance(event, StepEvent):
-        return False
-    return event.step.type == "tool_calls" and event.status == "in_progress"
-
-
-def _status_of(step: RunStep) -> str:
-    return step.status or "completed"
-
-
-def _message_event(message: Message, step: str | None = None) -> MessageEvent:
-    """An incomplete message has the time when it was left (dashscope.md §3.4).
-
-    AppBuilder's has none: there it is known by the status of its step.
-    """
-    left = message.incomplete_at is not None or message.status == "incomplete" or step in LEFT
-    return MessageEvent(status="incomplete" if left else "completed", message=message)

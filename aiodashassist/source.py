@@ -50,7 +50,7 @@ class Source:
     ) -> None:
         self.thread_id: str | None = None
         self._session = session
-        self._exchange = Exchange(session)
+        self._exchange = Exchange(session, machine)
         self._errands = errands
         self._machine = machine
         self._snapshot = snapshot

@@ -51,6 +51,7 @@ WARM_UP = 1 / 3  # of the time
 GROWTH = 0.05  # of the memory, from the end of the warm-up to the last sample
 LAST = 60  # seconds that the streams have to end
 PATIENT = Retry(first_delay=0.1, longest_delay=2, budget=1000)
+STAGGER = 4  # seconds in which all streams are begun
 EARLY = 0.05  # the part of the streams that is left early
 SPOKEN = "床前明月光, 疑是地上霜. 举头望明月, 低头思故乡. "
 
@@ -136,7 +137,8 @@ class Asker:
         return f"{what} seen"
 
     async def go_on(self, until: float) -> None:
-        """Ask until the time is over."""
+        """Ask until the time is over; not all at once, for a listener's queue is short."""
+        await asyncio.sleep(random.uniform(0, STAGGER))
         while time.monotonic() < until:
             self._tally.begun += 1
             self._watch.open += 1
@@ -226,7 +228,6 @@ async def _streaming(
             for _ in range(streams // len(clients)):
                 asker = Asker(client, assistant, tally, watch)
                 group.create_task(asker.go_on(until))
-                await asyncio.sleep(0.001)  # not all at once: a listener's queue is short
 
 
 async def _assistant(client: Any) -> str:

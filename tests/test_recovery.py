@@ -664,6 +664,81 @@ async def test_a_message_that_is_not_there_is_not_taken_for_whole(kind: Kind) ->
         assert PLAIN.text.startswith(caught.value.text)
 
 
+# --- lists that are behind their run ---
+
+
+class Late:
+    """Hides a thread's answers from so many looks at its messages after its run has ended."""
+
+    def __init__(self, ours: World, looks: int) -> None:
+        self.looks = looks
+        self._ours = ours
+        ours.on = self.answer
+
+    def answer(self, operation: Operation[Any]) -> Fault | None:
+        """An empty list, or none of its own."""
+        runs = self._ours.runs
+        is_it = isinstance(operation, ops.ListMessages) and runs and runs[0].is_terminal
+        if not is_it or not self.looks:
+            return None
+        self.looks -= 1
+        return Status(status=200, body=b'{"object":"list","data":[],"has_more":false}')
+
+
+@EACH_KIND
+@pytest.mark.parametrize("attached", [False, True])
+def test_what_a_list_shows_late_is_waited_for(kind: Kind, *, attached: bool) -> None:
+    """A run that has completed is looked at again where its message is not listed yet."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            late = Late(ours, looks=3)
+            ours.breaks = {0: Break(after=1200)}
+            stream = await ours.asked(PLAIN.question, on_exit="leave")
+            if attached:
+                async with stream:
+                    await anext(stream)
+                stream = ours.client.threads.runs.attach(ours.thread_id, ours.run.id)
+            heard = await heard_of(stream, Made())
+            check(heard, ours.harness, ours.thread_id, PLAIN)
+            assert not late.looks
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_what_a_list_never_shows_is_not_waited_for_for_ever(kind: Kind) -> None:
+    """After some looks an attached run is told as it is kept, though nothing is listed of it."""
+
+    async def main() -> None:
+        async with world(kind) as ours:
+            async with await ours.asked(PLAIN.question) as stream:
+                await stream.result()
+            late = Late(ours, looks=100)
+            began = now()
+            attached = ours.client.threads.runs.attach(ours.thread_id, ours.run.id)
+            heard = await heard_of(attached, Made())
+            assert heard.result.text == ""
+            assert now() - began < 2
+            assert late.looks == 96
+
+    virtual_time.run(main())
+
+
+@EACH_KIND
+def test_identical_rounds_are_told_apart_though_they_are_read(kind: Kind) -> None:
+    """A round just like the one before, without ids, is another once its step stays the newest."""
+
+    async def main() -> None:
+        async with world(kind, empty_call_ids=True) as ours:
+            ours.breaks = {number: Break(after=0) for number in range(3)}
+            heard = await ours.heard(ALIKE.question)
+            check(heard, ours.harness, ours.thread_id, ALIKE)
+            assert now() < 10
+
+    virtual_time.run(main())
+
+
 # --- messages that are listed otherwise than they were streamed (appbuilder.md §8 #10) ---
 
 

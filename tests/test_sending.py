@@ -49,8 +49,20 @@ ODD = DecodeError("of another shape")
 GARBLED = DecodeError("a page")
 GARBLED.garbled = True
 
+START = 1024.0
+"""When all begins, in seconds of the virtual clock."""
 Look = Run | AssistError | None
 """What a look shows: the run, an error, or (None) that nothing is there."""
+
+
+def said(obj_id: str, at: int) -> Message:
+    """A message of a thread without marks."""
+    content = (Content(text=Text(value="hi")),)
+    return Message(id=obj_id, role="user", created_at=at, content=content)
+
+
+SAY = ops.CreateMessage(thread_id="t", params={"content": "hi"})
+ASK = ops.CreateRun(thread_id="t", params={"assistant_id": "a"})
 
 
 class Sent:
@@ -91,8 +103,11 @@ def send(
     """Send it; the attempts have these outcomes, and the looks show this; the last for ever."""
     sent = Sent()
 
+    def now() -> float:
+        return asyncio.get_running_loop().time() - START
+
     async def once(number: int) -> Any:
-        sent.attempts.append(asyncio.get_running_loop().time())
+        sent.attempts.append(now())
         sent.numbers.append(number)
         outcome = outcomes[min(len(sent.attempts), len(outcomes)) - 1]
         if isinstance(outcome, BaseException):
@@ -100,7 +115,7 @@ def send(
         return outcome
 
     async def look(question: Operation[Any]) -> Seen:
-        sent.looks.append(asyncio.get_running_loop().time())
+        sent.looks.append(now())
         if ask is not None:
             return ask(question)
         assert isinstance(question, ops.ListRuns)
@@ -110,13 +125,14 @@ def send(
         return Seen(Page(data=(shown,)), ("m",)) if shown else Seen(Page(data=()), ())
 
     async def main() -> None:
+        await asyncio.sleep(START)
         shared = experience or Experience(100)
         sending = Sending(operation, Retry(**rules), shared, look, 20)
         try:
             sent.result = await sending.through(once, lost)
         except AssistError as error:
             sent.error = error
-        sent.ended = asyncio.get_running_loop().time()
+        sent.ended = now()
 
     virtual_time.run(main())
     return sent
@@ -470,6 +486,18 @@ def test_a_service_that_keeps_no_marks_is_not_searched_for_them() -> None:
     assert send(BEGIN, LOST, looks=[FOUND], experience=shared).result is FOUND
 
 
+def test_what_bears_no_mark_is_looked_for_by_what_is_new() -> None:
+    """Whatever the service does with marks."""
+    shared = Experience(10)
+    shared.unkept.add(ops.CreateMessage)
+
+    def ask(question: Operation[Any]) -> Seen:
+        is_run = isinstance(question, ops.ListRuns)
+        return Seen(Page(data=() if is_run else (said("m", 5),)))
+
+    assert send(SAY, LOST, ask=ask, experience=shared).result == said("m", 5)
+
+
 @pytest.mark.parametrize("when", [0, 2, 3])
 def test_a_look_that_fails_leaves_it_unknown(when: int) -> None:
     """At whichever look: nothing is sent again without knowing."""
@@ -515,7 +543,10 @@ def test_a_refusal_that_cannot_be_explained_leaves_it_unknown() -> None:
 
 def test_an_error_that_is_no_answer_is_raised_as_it_is() -> None:
     """Also after a lost attempt: it is no sign of the work."""
-    assert send(BEGIN, LOST, ODD).error is ODD
+    sent = send(BEGIN, LOST, ODD)
+
+    assert sent.error is ODD
+    assert len(sent.looks) == 4  # those before the second attempt
 
 
 @pytest.mark.parametrize("last", [REFUSED, UNSENT])
@@ -568,16 +599,6 @@ def test_a_request_that_was_lost_before_is_never_sent_again() -> None:
 
 
 # What is known.
-
-
-def said(obj_id: str, at: int) -> Message:
-    """A message of a thread without marks."""
-    content = (Content(text=Text(value="hi")),)
-    return Message(id=obj_id, role="user", created_at=at, content=content)
-
-
-SAY = ops.CreateMessage(thread_id="t", params={"content": "hi"})
-ASK = ops.CreateRun(thread_id="t", params={"assistant_id": "a"})
 
 
 @pytest.mark.parametrize(("shown", "found"), [("before", False), ("since", True), ("made", False)])
@@ -635,7 +656,7 @@ def test_an_object_older_than_the_request_is_not_found(at: int, found: bool) -> 
     """By the service's clock: a look tells its time, and how long ago it was sent is known."""
 
     def ask(question: Operation[Any]) -> Seen:
-        late = 100 + asyncio.get_running_loop().time()
+        late = 100 + asyncio.get_running_loop().time() - START
         if isinstance(question, ops.ListRuns):
             return Seen(Page(data=()), now=late * 1000)
         return Seen(Page(data=(said("m", at),)), now=late * 1000)

@@ -767,6 +767,9 @@ async def test_an_upload_that_is_given_up_leaves_no_socket_open(
         assert at_work(client) == []
 
 
+# --- interim answers ---
+
+
 @pytest.mark.parametrize("status", INTERIM)
 @pytest.mark.parametrize("size", [3, 1 << 20, 3 << 20])
 async def test_an_upload_answered_by_an_interim_answer_alone_is_a_request_timeout(

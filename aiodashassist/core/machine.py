@@ -81,7 +81,7 @@ class RunMachine:
         self._step: str | None = None  # the tool_calls step under way, where it was seen
         self._answered: set[str] = set()  # steps, or rounds, whose outputs were sent
         self._round = ""  # which one it waits for, where the wire says so
-        self._done: dict[str, set[Key]] = {}  # the calls of such rounds, by step, once answered
+        self._given: dict[str, set[Key]] = {}  # the calls that were answered, by step
         self._later: deque[tuple[str, Run]] = deque()  # rounds asked for while one is answered
         self._call_ids: set[str] = set()
         self._named: set[str] = set()  # steps whose calls have theirs
@@ -128,12 +128,32 @@ class RunMachine:
         """The outputs of the round were sent; its step is never asked for again."""
         self.rounds += 1
         self._answered.update(filter(None, (self._round or self._step,)))
-        if self._round and self._waiting is not None:
-            self._done.setdefault(self._step or "", set()).update(_keys(self._waiting.calls))
+        if self._waiting is not None:
+            self._given.setdefault(self._step or "", set()).update(_keys(self._waiting.calls))
         self._waiting = None
         if self._later:
             self._round, run = self._later.popleft()
             self._waiting = CallTools(calls=self._asked(run))
+
+    def repeats(self, run: Run) -> bool:
+        """Whether a run waits for nothing but calls that were answered before."""
+        calls = _keys(run.tool_calls)
+        return bool(calls) and calls <= set().union(*self._given.values())
+
+    def has_answered(self, run: Run, step_id: str, *, lists_calls: bool) -> bool:
+        """Whether what was read of a run is older than the outputs that it was given since.
+
+        A stream tells in order. What is read may come from where the outputs are not known yet.
+
+        Args:
+            run: the run, which waits for calls.
+            step_id: its step of calls that is under way; "" where none is listed.
+            lists_calls: whether any step of calls is: then another round would have its own.
+        """
+        if step_id:
+            answered = step_id in self._answered
+            return answered or _keys(run.tool_calls) <= self._given.get(step_id, set())
+        return self.repeats(run) and (lists_calls or all(call.id for call in run.tool_calls))
 
     def cancelled(self) -> None:
         """The run was asked to be cancelled: no round is answered any more."""
@@ -165,28 +185,13 @@ class RunMachine:
             self._later.clear()
             if self._step in self._answered:
                 self._step = None  # what the run asks for next is another round
-        elif self._is_answered(run, round_):
-            return
+        elif (round_ or self._step) in self._answered:
+            return  # the service is only slow to say that it has the outputs
         elif self._waiting is None:
             self._round = round_
             self._waiting = CallTools(calls=self._asked(run))
         elif round_ and round_ not in {self._round, *(known for known, _ in self._later)}:
             self._later.append((round_, run))
-
-    def _is_answered(self, run: Run, round_: str) -> bool:
-        """Whether the outputs of the round were sent, and the service is only slow to say so.
-
-        A round that has a name in a stream has none where the run is read back: there it is known
-        by its step and its calls, or, where no step is seen, by calls with ids.
-        """
-        if (round_ or self._step) in self._answered:
-            return True
-        if round_ or not self._done:
-            return False
-        calls = _keys(run.tool_calls)
-        if self._step is not None:
-            return calls <= self._done.get(self._step, set())
-        return all(key[0] for key in calls) and calls <= set().union(*self._done.values())
 
     def _asked(self, run: Run) -> tuple[ToolCall, ...]:
         """The calls of a round, each with an id of its own."""

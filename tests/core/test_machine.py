@@ -14,7 +14,6 @@ from aiodashassist.core.events import (
     RunEvent,
     StepDelta,
     StepEvent,
-    StreamRecovered,
     ThreadEvent,
     ToolFinished,
     ToolProgress,
@@ -185,7 +184,6 @@ OF_THE_RUN: tuple[Event, ...] = (
 BESIDE_THE_RUN: tuple[Event, ...] = (
     UnknownEvent(name="thread.run.evaluated"),
     ErrorEvent(code="InternalError"),
-    StreamRecovered(reason="broke", run=run_of("in_progress")),
     ToolStarted(call=ToolCall()),
     ToolProgress(call=ToolCall(), data=1),
     ToolFinished(call=ToolCall(), output=ToolOutput(output="")),
@@ -595,51 +593,87 @@ def test_a_step_that_waits_when_its_run_is_cancelled_is_not_asked_for_again() ->
     assert machine.next_action() is None
 
 
-def test_the_step_that_waits_is_known() -> None:
-    """From its event on, until it is over; without one there is none."""
-    machine = RunMachine()
-    assert machine.step_id is None
-    machine.receive(stepped("step_1"))
+def test_the_step_that_waits_can_be_asked_for() -> None:
+    """It is that of the calls, from its first event to its end."""
+    machine = machine_after([stepped("step_1")])
     assert machine.step_id == "step_1"
-    machine.receive(shown("step_1"))
+    machine.receive(stepped("step_1", "completed"))
     assert machine.step_id is None
 
 
-@pytest.mark.parametrize("step", ["step_1", None])
-def test_an_answered_round_that_is_read_back_is_not_asked_again(step: str | None) -> None:
-    """In the stream it had a name: read back it is known by its step and calls, or by their ids."""
-    begun = [stepped(step)] if step else []
-    machine = machine_after([*begun, asks("r1", "a", "b")])
-    machine.answered()
-    for event in (waits("a", "b"), waits("b")):  # all of them, or what is left
-        machine.receive(event)
-        assert machine.next_action() is None
+# --- what is read, which may be older than what was done since ---
 
 
-def test_before_any_answer_a_round_that_is_read_back_is_asked_for() -> None:
-    """It was asked for in a stream that broke before it was told."""
-    assert call_ids(machine_after([stepped("step_1"), waits("a")])) == ["a"]
-
-
-def test_another_round_that_is_read_back_is_asked_for() -> None:
-    """Other calls, or calls of another step, are another round, also if they are alike."""
-    cases: list[tuple[list[Event | str], list[Event]]] = [
-        ([stepped("step_1"), asks("r1", "a")], [waits("b")]),
-        ([stepped("step_1"), asks("r1", "a")], [waits("a", "b")]),
-        ([stepped("step_1"), asks("r1", "")], [stepped("step_2"), waits("")]),
-        ([asks("r1", "a")], [waits("b")]),
-    ]
-    for begun, again in cases:
-        machine = machine_after(begun)
-        machine.answered()
-        for event in again:
+def answered(*rounds: Iterable[Event]) -> RunMachine:
+    """A machine whose rounds, each asked for by these events, were answered."""
+    machine = RunMachine()
+    for events in rounds:
+        for event in events:
             machine.receive(event)
-        assert call_ids(machine) != []
+        machine.answered()
+        machine.receive(moved("in_progress"))
+    return machine
 
 
-def test_calls_without_ids_and_without_a_step_are_another_round() -> None:
-    """Nothing tells two such rounds apart: one that is not answered would wait for ever."""
-    machine = machine_after([asks("r1", "")])
-    machine.answered()
-    machine.receive(waits(""))
-    assert call_ids(machine) == ["run_1:1:0"]
+@pytest.mark.parametrize(
+    ("wire_ids", "repeats"),
+    [(("a",), True), (("a", "b"), True), (("c",), True), (("a", "d"), False), ((), False)],
+)
+def test_calls_that_were_all_answered_before_are_a_repetition(
+    wire_ids: tuple[str, ...], *, repeats: bool
+) -> None:
+    """Calls of any round before count, in any number; no calls at all repeat nothing."""
+    machine = answered([waits("a", "b")], [stepped("step_1"), waits("c")])
+    assert machine.repeats(run_of("requires_action", *wire_ids)) is repeats
+
+
+def test_before_the_first_answer_nothing_is_old() -> None:
+    """Calls that wait, and calls never seen, were not answered."""
+    machine = machine_after([stepped("step_1"), waits("a")])
+    for step_id in ("", "step_1", "step_2"):
+        assert not machine.has_answered(run_of("requires_action", "a"), step_id, lists_calls=True)
+    assert not machine.repeats(run_of("requires_action", "a"))
+
+
+@pytest.mark.parametrize(
+    ("step_id", "wire_id", "old"),
+    [("step_1", "", True), ("step_1", "b", True), ("step_2", "", False), ("step_2", "b", False)],
+)
+def test_a_round_that_is_read_is_known_by_its_step(
+    step_id: str, wire_id: str, *, old: bool
+) -> None:
+    """Where its step is listed it is old if the outputs of that step were sent, and only then."""
+    machine = answered([stepped("step_1"), waits("")])
+    run = run_of("requires_action", wire_id)
+    assert machine.has_answered(run, step_id, lists_calls=True) is old
+
+
+def test_a_step_of_more_than_one_round_is_old_for_its_old_calls() -> None:
+    """A stream that names its rounds may have several in a step; each was answered by itself."""
+    first = RunEvent(status="requires_action", run=run_of("requires_action", "a"), round="1")
+    machine = answered([stepped("step_1"), first])
+    assert machine.has_answered(run_of("requires_action", "a"), "step_1", lists_calls=True)
+    assert not machine.has_answered(run_of("requires_action", "b"), "step_1", lists_calls=True)
+
+
+@pytest.mark.parametrize(
+    ("wire_id", "lists_calls", "old"),
+    [("a", True, True), ("a", False, True), ("b", True, False), ("b", False, False)],
+)
+def test_without_a_step_a_round_is_known_by_its_ids(
+    wire_id: str, *, lists_calls: bool, old: bool
+) -> None:
+    """Where no step is under way, calls with ids are old if all of them were answered."""
+    machine = answered([waits("a")])
+    run = run_of("requires_action", wire_id)
+    assert machine.has_answered(run, "", lists_calls=lists_calls) is old
+
+
+@pytest.mark.parametrize("lists_calls", [True, False])
+def test_calls_without_ids_are_old_where_another_round_would_have_a_step(
+    *, lists_calls: bool
+) -> None:
+    """The same calls without ids are another round only where no steps of calls are listed."""
+    machine = answered([waits("")])
+    run = run_of("requires_action", "")
+    assert machine.has_answered(run, "", lists_calls=lists_calls) is lists_calls

@@ -641,6 +641,13 @@ def test_a_run_that_brought_its_question_is_known_by_it() -> None:
         assert world.became(begin(**SAID)) == Found(run("r"))
 
 
+def test_a_run_that_brought_its_question_needs_a_time() -> None:
+    """Else it may be older than the question."""
+    world = World(messages=[message("m")], runs=[run("r", None)])
+
+    assert isinstance(world.became(begin(**SAID)), Unclear)
+
+
 @pytest.mark.parametrize(
     ("last", "past"),
     [
