@@ -61,8 +61,8 @@ class Exchange:
 
     @property
     def asked(self) -> bool:
-        """Whether the request for the run may have been received."""
-        return self._sending is not None and self._sending.is_out
+        """Whether the request for the run may have been received, or the run was there before."""
+        return self.run_id is not None or (self._sending is not None and self._sending.is_out)
 
     def ask_no_more(self) -> None:
         """What was not received is not sent again: nobody waits any more."""

@@ -152,7 +152,7 @@ async def test_a_run_that_is_read_is_polled_until_outputs_open_a_stream() -> Non
     feed = await exchange.begin(attaching)
     assert isinstance(feed, PolledRun)
     assert not feed.breaks_off
-    assert (exchange.asked, exchange.thread_id, session.asked) == (False, "thread_1", [])
+    assert (exchange.asked, exchange.thread_id, session.asked) == (True, "thread_1", [])
 
     assert isinstance(await exchange.deliver(outputs(stream=True)), EventFeed)
 
