@@ -4,7 +4,6 @@ Neither service opens the stream of a run a second time. What a stream would hav
 from the run, its steps and its messages, as soon as the run rests.
 """
 
-import asyncio
 import logging
 import random
 from collections import deque
@@ -140,7 +139,7 @@ class PolledRun:
         watched = self._broken is not None and not self._patient and idle is not None
         if watched and idle is not None:
             pause = min(pause, max(idle - self._silence, 0.0))
-        await asyncio.sleep(pause)
+        await self._session.experience.pause(pause)
         self._silence += pause
         if watched and idle is not None and self._silence >= idle:
             await self._check_progress(idle)
@@ -177,7 +176,6 @@ class PolledRun:
 
     async def _looked_at(self) -> None:
         run = await self._retelling.run()
-        again = self._looked and run.status == self._status
         if not self._looked and self._broken is not None:
             self._events.append(StreamRecovered(reason=self._broken.error.message, run=run))
             if run.status not in RESTING:
@@ -186,7 +184,7 @@ class PolledRun:
             await self._waits(run)
         elif run.status in RESTING:
             await self._has_ended(run)
-        elif not again:
+        elif run.status != self._status:
             self._moves(run)
 
     def _moves(self, run: Run, round_: str = "") -> None:

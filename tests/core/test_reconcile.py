@@ -464,6 +464,13 @@ def test_a_message_before_a_known_run_is_an_older_one(between: int, older: bool)
     assert found == (NotReceived() if older else Unclear("somebody else runs on the thread"))
 
 
+def test_a_run_of_the_same_moment_is_no_later_one() -> None:
+    """A message comes first, and its run takes a request of its own: that run was before."""
+    one = message("x", at=SENT + 5)
+
+    assert World(messages=[one], runs=[run("r", SENT + 5)]).became(say()) == Found(one)
+
+
 @pytest.mark.parametrize("told", [(), ("r",)])
 def test_a_message_before_another_run_may_be_ours(told: Sequence[str]) -> None:
     """Somebody else has run on the thread, or another request of this client has, meanwhile."""
