@@ -15,9 +15,9 @@ from msgspec import Struct
 from aiodashassist.calls import Session
 from aiodashassist.core.events import Event, RunEvent, StreamRecovered
 from aiodashassist.core.machine import RunMachine
-from aiodashassist.core.models import RESTING, Run
+from aiodashassist.core.models import RESTING, TERMINAL, Run
 from aiodashassist.core.snapshot import Snapshot
-from aiodashassist.errors import APIError, AssistError, IdleTimeout
+from aiodashassist.errors import APIError, AssistError, ConfigError, IdleTimeout
 from aiodashassist.retelling import Kept, Retelling
 
 __all__ = ("Break", "PolledRun", "pauses")
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 FIRST_PAUSE = 0.2  # seconds
 LONGEST_PAUSE = 5.0  # seconds
 GROWTH = 1.5
+FAILED = TERMINAL - {"completed"}
 GLANCES = 3  # more, at a run of which not all is there yet; some things never are
 JITTER = 0.2  # of a pause, up or down, so that many who wait do not ask in step
 
@@ -96,7 +97,6 @@ class PolledRun:
         run = broken.run if broken is not None else None
         self._calls = _calls(run) if run is not None else ()
         self._step = self._machine.step_id  # of the calls
-        self._rounds = 0
         self._events: deque[Event] = deque()
         self._pauses = pauses()
         self._patient = False
@@ -163,7 +163,7 @@ class PolledRun:
         try:
             return await reading
         except AssistError as error:
-            if self._broken is None:
+            if self._broken is None or isinstance(error, ConfigError):  # no word of the service
                 raise
             failure = error
         logger.debug("run %s cannot be read back: %r", self._run_id, failure)
@@ -217,9 +217,8 @@ class PolledRun:
         is_other = is_other or run.status != self._status or _calls(run) != self._calls
         repeats = self._machine.repeats(run)  # or the run is older than its steps
         if is_other and not self._is_behind(run, kept, seems=repeats):
-            self._rounds += 1
             self._step = kept.calling
-            self._moves(run, "" if kept.calling else f"read {self._rounds}")
+            self._moves(run, "" if kept.calling else f"read {self._machine.rounds}")
 
     def _is_behind(self, run: Run, kept: Kept, *, seems: bool = False) -> bool:
         """Whether there should be more of a run that rests, so that it is looked at again.
@@ -227,17 +226,19 @@ class PolledRun:
         Some things never are there: it is not looked for them for ever.
 
         Raises:
-            AssistError: how the stream broke, if a message that it had begun is not there for all
-                looking: its end would be missing, and nobody told.
+            AssistError: how the stream broke, if a message of the run is not there for all looking:
+                its text would be missing, and nobody told.
         """
         if not seems and not self._retelling.is_behind(run, kept):
             return False
         self._glances += 1
         if self._glances <= GLANCES:
             return True
-        # Where nothing is told but by reading back there may be more to come.
-        last = run.status == "completed" or self._session.provider.reopens
-        if self._broken is not None and last and self._broken.snapshot.broken_off(kept.messages):
+        # Where the run goes on here, or has failed, what is missing may come, or never was.
+        goes_on = run.status == "requires_action" and not self._session.provider.reopens
+        if self._broken is None or goes_on or run.status in FAILED:
+            return False
+        if kept.lacks_messages or self._broken.snapshot.broken_off(kept.messages):
             raise self._broken.error
         return False
 

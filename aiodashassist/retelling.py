@@ -41,8 +41,17 @@ class Kept(Struct, frozen=True):
     @property
     def is_uneven(self) -> bool:
         """Whether there are messages without their steps, or steps without their messages."""
-        written = {_written_by(step) for step in self.steps} - {""}
-        return bool(written) and len(self.messages) != len(written)
+        return self.lacks_messages or (bool(self._written) and self._written < len(self.messages))
+
+    @property
+    def lacks_messages(self) -> bool:
+        """Whether more messages were written than there are."""
+        return self._written > len(self.messages)
+
+    @property
+    def _written(self) -> int:
+        """How many messages were written; 0 also where the steps do not say it."""
+        return len({_written_by(step) for step in self.steps} - {""})
 
     @property
     def ends(self) -> bool:

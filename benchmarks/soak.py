@@ -26,7 +26,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from aiodashassist import AppBuilder, DashScope, Retry, Toolset
+from aiodashassist import AppBuilder, DashScope, Retry, Timeouts, Toolset
 from aiodashassist.core.known import MEMORY
 from aiodashassist.errors import (
     AssistError,
@@ -47,10 +47,11 @@ KINDS: dict[str, list[Any]] = {
 DOCUMENTED = (TransportError, RateLimited, ServerError, RunExpired)
 TOO_LATE = "it is expired"  # says the server of a run whose outputs it refuses, with a BadRequest
 DESCRIPTORS = 20_000
-WARM_UP = 1 / 3  # of the time
+WARM_UP = 1 / 2  # of the time
 GROWTH = 0.05  # of the memory, from the end of the warm-up to the last sample
 LAST = 60  # seconds that the streams have to end
 PATIENT = Retry(first_delay=0.1, longest_delay=2, budget=1000)
+SLOW = Timeouts(cancel=30)  # of a machine that has nothing left for anybody
 STAGGER = 4  # seconds in which all streams are begun
 EARLY = 0.05  # the part of the streams that is left early
 SPOKEN = "床前明月光, 疑是地上霜. 举头望明月, 低头思故乡. "
@@ -295,7 +296,7 @@ def main() -> None:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
         clients = [
-            kind(base_url=url + kind.local_path, api_key="local", retry=PATIENT)
+            kind(base_url=url + kind.local_path, api_key="local", retry=PATIENT, timeouts=SLOW)
             for kind in KINDS[given.provider]
         ]
         work = soak(clients, given.streams, given.seconds, watch)

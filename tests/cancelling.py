@@ -50,14 +50,9 @@ class Points:
         self._strike: Strike = lambda: None
 
     def aim(self, at: int, *, late: bool = False) -> None:
-        """Strike at this point, from 1, of the next victim, or of those that follow it."""
+        """Strike at this point, from 1, of the next victims; 0 strikes none."""
         self._at, self._late = at, late
         self.count, self.struck, self._again, self._victim = 0, None, 0, None
-
-    @property
-    def reached(self) -> bool:
-        """Whether there was such a point; a late strike may still have come too late."""
-        return self.count >= self._at
 
     def watch(self, victim: asyncio.Task[Any], strike: Strike, *, again: int = 0) -> None:
         """Count from now on, as long as the victim is at work.
@@ -242,8 +237,8 @@ LIMITS: dict[str, Way] = {
 WAYS = {**CANCELS, **LIMITS}
 
 
-Point: TypeAlias = Callable[[], Awaitable[bool]]
-"""Plays once, and is struck at the point that was aimed at; whether there is such a point."""
+Point: TypeAlias = Callable[[], Awaitable[None]]
+"""Plays once, and is struck at the point that was aimed at, if it comes so far."""
 
 
 def walk(
@@ -254,16 +249,19 @@ def walk(
     Without a word about `late`, every other strike is.
     """
 
-    async def main() -> int:
-        struck, at = 0, 1 + TODAY % stride
-        while True:
-            the_loop().points.aim(at, late=struck % 2 == 1 if late is None else late)
-            with named(f"struck at point {at}"):
-                if not await point():
-                    return struck
-            struck, at = struck + 1, at + stride
+    async def main() -> tuple[int, int]:
+        points, struck = the_loop().points, 0
+        points.aim(0)
+        await point()
+        count = points.count
+        for at in range(1 + TODAY % min(stride, count), count + 1, stride):
+            points.aim(at, late=struck % 2 == 1 if late is None else late)
+            with named(f"struck at point {at} of {count}"):
+                await point()
+            struck += 1
+        return struck, count
 
-    struck = run(main())
+    struck, count = run(main())
     with capsys.disabled():
-        print(f"\n{title}: {struck} points, each {stride}")
+        print(f"\n{title}: {struck} of {count} points")
     assert struck

@@ -1,5 +1,6 @@
 """What every test stands on: no keys from the machine, a fresh local server, a client of it."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
@@ -26,6 +27,12 @@ VARIABLES = (
     "DASHSCOPE_WORKSPACE_ID",
     "GATEWAY_URL",
 )
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test is not its garbage: no `gc.collect` looks through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -88,7 +88,7 @@ async def check_usable(stage: Stage) -> None:
 # --- cancelled ---
 
 
-async def cancelled_once(kind: Kind, play: Scene, way: Way) -> bool:
+async def cancelled_once(kind: Kind, play: Scene, way: Way) -> None:
     """Play a scene, have it cancelled, and look at what is left."""
     points = the_loop().points
     async with staged(kind, play) as stage:
@@ -98,7 +98,7 @@ async def cancelled_once(kind: Kind, play: Scene, way: Way) -> bool:
         task = await way(work)
         if points.struck is None:
             task.result()
-            return points.reached
+            return
         check_end(task, way)
         took = the_loop().time() - points.struck
         assert took <= play.takes + MOMENT, f"it took {took} s"
@@ -107,7 +107,6 @@ async def cancelled_once(kind: Kind, play: Scene, way: Way) -> bool:
         assert max(stage.made.values(), default=0) <= 1
         await check_usable(stage)
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    return True
 
 
 def check_end(task: asyncio.Task[Any], way: Way) -> None:
@@ -146,7 +145,7 @@ def test_whoever_is_cancelled_anywhere_leaves_nothing_behind(
 # --- closed ---
 
 
-async def closed_once(kind: Kind, play: Scene) -> bool:
+async def closed_once(kind: Kind, play: Scene) -> None:
     """Play a scene, close its client meanwhile, and look at what is left."""
     points = the_loop().points
     closing: list[asyncio.Task[None]] = []
@@ -161,7 +160,7 @@ async def closed_once(kind: Kind, play: Scene) -> bool:
         task = await done(work, close)
         if points.struck is None:
             task.result()
-            return points.reached
+            return
         took = the_loop().time() - points.struck
         assert took <= play.closes + MOMENT, f"it took {took} s"
         assert isinstance(task.exception(), LocalProtocolError | TransportError | None)
@@ -169,7 +168,6 @@ async def closed_once(kind: Kind, play: Scene) -> bool:
         assert the_loop().time() - points.struck <= play.closes + MOMENT
         await quiet(stage, tasks, 0)
         check_runs(stage, play, before, sent)
-    return True
 
 
 @EACH_SCENE
@@ -198,9 +196,8 @@ def test_closing_the_client_anywhere_ends_what_others_do(
 # --- only the next event is given up ---
 
 
-async def next_once(kind: Kind, way: Way, breaks: bool) -> bool:
+async def next_once(kind: Kind, way: Way, breaks: bool) -> None:
     """Listen to a run, give up waiting for an event once, and go on."""
-    points = the_loop().points
     async with world(kind) as ours:
         if breaks:
             sizes = (await ours.sizes(TOOLS.question))[0]
@@ -219,7 +216,6 @@ async def next_once(kind: Kind, way: Way, breaks: bool) -> bool:
         check(heard, ours.harness, ours.thread_id, TOOLS)
         assert bool(heard.recovered) == breaks
         await ours.check_left()
-    return points.reached
 
 
 async def next_of(stream: RunStream) -> Event | None:

@@ -12,6 +12,7 @@ from aiodashassist import (
     DashScope,
     InvalidArgument,
     LocalProtocolError,
+    Retry,
     RunEvent,
     RunFailed,
     Timeouts,
@@ -25,6 +26,7 @@ from aiodashassist import (
 )
 from aiodashassist.server import LocalServer
 from tests.raw_server import RawServer, answering, whole
+from tests.retrying import ONCE
 
 
 def base_url(client: DashScope) -> str:
@@ -361,6 +363,14 @@ async def test_a_light_copy_has_its_own_patience_and_tools(
     assert handy._session.config.timeouts == client._session.config.timeouts == Timeouts()
 
 
+async def test_a_light_copy_may_ask_more_often(client: DashScope) -> None:
+    """Its rules of retries are its own; what is shared is how often all may ask again."""
+    copied = client.with_options(retry=ONCE)
+
+    assert (copied._session.config.retry, client._session.config.retry) == (ONCE, Retry())
+    assert copied._session.experience is client._session.experience
+
+
 async def test_closing_a_light_copy_closes_nothing(client: DashScope, assistant_id: str) -> None:
     """Neither `close` nor its block ends the client's connections or streams."""
     copied = client.with_options(headers={"X-A": "1"})
@@ -475,6 +485,8 @@ def test_a_light_copy_shows_no_key() -> None:
         ({"headers": {"X": "a\r\nb"}}, "'X'"),
         ({"timeouts": None}, "timeouts"),
         ({"timeouts": 5}, "timeouts"),
+        ({"retry": None}, "retry"),
+        ({"retry": 3}, "retry"),
         ({"tools": 5}, "tools"),
         ({"timeout": 5}, "'timeout'"),
     ],
@@ -499,6 +511,7 @@ async def test_a_header_of_a_copy_replaces_the_clients_in_whatever_case() -> Non
 @pytest.mark.parametrize(
     "options",
     [{"timeout": 5}, {"timeouts": 5}, {"limits": {}}, {"tools": 5}, {"headers": {"X": "a\nb"}},
+     {"retry": 3}, {"retry": None}, {"retries": 3},
      {"headers": None}, {"workspace": "a\nb"},
      {"region": "eu-central-1", "workspace": 5}, {"region": "us-east-1", "workspace": "e.org/#"}],
 )  # fmt: skip

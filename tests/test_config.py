@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
-from aiodashassist import ConfigError, DashScope
+from aiodashassist import ConfigError, DashScope, Limits, Retry, Timeouts
 from aiodashassist.config import (
     appbuilder_key,
     appbuilder_url,
+    check_limits,
+    check_proxy,
+    check_retry,
+    check_timeouts,
     check_transport,
     dashscope_key,
     first,
@@ -171,3 +175,100 @@ def test_an_appbuilder_url_that_is_given_has_its_scheme() -> None:
     assert appbuilder_url("appbuilder.example") == "appbuilder.example"
     with pytest.raises(ConfigError):
         check_transport(appbuilder_url("appbuilder.example") or "", allow_http=False)
+
+
+NAN, INF = float("nan"), float("inf")
+NO_WHOLE: list[Any] = [-1, 1.5, NAN, INF, "5", True, []]
+NO_SECONDS: list[Any] = [-1, -0.001, NAN, "5", True, [], b"1"]
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        Retry(),
+        Retry(attempts=1, budget=0, max_elapsed=None, reconcile=False),
+        Retry(first_delay=0, longest_delay=0, max_elapsed=0),
+        Retry(first_delay=0.001, longest_delay=INF, max_elapsed=INF),
+    ],
+)
+def test_rules_of_retries_that_can_be_kept_are_taken(retry: Retry) -> None:
+    """Nothing to wait for, and for ever, are times as well."""
+    assert check_retry(retry) is retry
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("attempts", value) for value in (0, None, *NO_WHOLE)),
+        *(("budget", value) for value in (None, *NO_WHOLE)),
+        *(("first_delay", value) for value in (None, *NO_SECONDS)),
+        *(("longest_delay", value) for value in (None, *NO_SECONDS)),
+        *(("max_elapsed", value) for value in NO_SECONDS),
+    ],
+)
+def test_rules_of_retries_that_cannot_be_kept_are_told(name: str, value: Any) -> None:
+    """When the client is built, by their name: not when the first request fails."""
+    with pytest.raises(ConfigError, match=f"Retry: {name} "):
+        DashScope("sk-x", retry=Retry(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        Limits(),
+        Limits(max_rounds=0, max_concurrent_requests=None, requests_per_minute=None),
+        Limits(concurrency=1, max_concurrent_requests=1, requests_per_minute=1),
+    ],
+)
+def test_bounds_that_can_be_kept_are_taken(limits: Limits) -> None:
+    """No rounds at all is a bound; where None is, there is none."""
+    assert check_limits(limits) is limits
+
+
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+@pytest.mark.parametrize("value", NO_WHOLE)
+def test_bounds_that_cannot_be_kept_are_told(name: str, value: Any) -> None:
+    """By their name, when the client is built."""
+    with pytest.raises(ConfigError, match=f"Limits: {name} "):
+        DashScope("sk-x", limits=Limits(**{name: value}))
+
+
+@pytest.mark.parametrize("name", Limits.__struct_fields__)
+@pytest.mark.parametrize("value", [0, None])
+def test_no_bound_is_not_the_bound_of_nothing(name: str, value: Any) -> None:
+    """Zero bounds rounds alone; None is for what may be without a bound."""
+    good = name == "max_rounds" if value == 0 else "request" in name
+    if good:
+        assert check_limits(Limits(**{name: value}))
+        return
+    with pytest.raises(ConfigError, match=f"Limits: {name} "):
+        check_limits(Limits(**{name: value}))
+
+
+@pytest.mark.parametrize("name", Timeouts.__struct_fields__)
+def test_clocks_have_seconds_or_are_off(name: str) -> None:
+    """Any number of seconds, for ever, or None; what is none is told by its name."""
+    for good in (None, 0, 0.001, 5, INF):
+        assert check_timeouts(Timeouts(**{name: good}))
+    for bad in NO_SECONDS:
+        with pytest.raises(ConfigError, match=f"Timeouts: {name} "):
+            DashScope("sk-x", timeouts=Timeouts(**{name: bad}))
+
+
+@pytest.mark.parametrize("proxy", [None, "http://p:8080", "https://user:pw@proxy.example"])
+def test_a_proxy_is_a_url(proxy: str | None) -> None:
+    """Of http or https; without one there is none."""
+    assert check_proxy(proxy) == proxy
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["proxy:8080", "socks5://u:hush@p", "http://", "http://u:hush@p:0", "http://u:hush@p:x", 5,
+     b"http://hush", "http://[hush"],
+)  # fmt: skip
+def test_what_is_no_proxy_is_told_without_its_password(proxy: Any) -> None:
+    """When the client is built; the URL is not quoted."""
+    with pytest.raises(ConfigError, match="proxy must be") as caught:
+        DashScope("sk-x", proxy=proxy)
+    assert "hush" not in str(caught.value)
+    assert caught.value.__cause__ is None

@@ -18,6 +18,8 @@ from aiodashassist.errors import AssistError, TransportError
 from aiodashassist.server import Cut, Drop, Fault, Faults, LocalServer, Lose, Refuse
 from tests.providers.test_contract import CLIENTS, Kind
 
+pytestmark = pytest.mark.timeout(300)
+
 T = TypeVar("T", bound=Model)
 
 AT_A_TIME = 20

@@ -7,19 +7,53 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from aiodashassist import OutcomeUnknown, Retry
+from aiodashassist import DashScope, OutcomeUnknown, Retry
 from aiodashassist.core import operations as ops
 from aiodashassist.core.operations import Operation
 from aiodashassist.core.provider import Refusal
 from aiodashassist.server.desk import Desk
 from aiodashassist.server.store import Store
 from tests.in_process import Break, Status
-from tests.recovery import PROVIDERS, TALKS, World, check, named, no_pauses, world
+from tests.recovery import (
+    ALIKE,
+    PROVIDERS,
+    TALKS,
+    TOOLS,
+    Kind,
+    Talk,
+    World,
+    check,
+    named,
+    no_pauses,
+    world,
+)
 
 READS = (ops.RetrieveRun, ops.ListSteps, ops.ListMessages, ops.ListRuns)
 CLIENT = {"retry": Retry(first_delay=0, attempts=6, budget=1000)}
 
 pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
+
+
+Shelves = dict[Any, dict[str, Any]]
+
+
+def shelves_of(ours: World) -> Shelves:
+    """What the server keeps, as it is now."""
+    return {key: dict(kept) for key, kept in ours.harness.store._shelves.items()}
+
+
+def answer_from(shelves: Shelves, ours: World, operation: Operation[Any]) -> Status | None:
+    """The answer to a read as things were; None where it is not there at all."""
+    harness = ours.harness
+    service = harness._services[0 if isinstance(ours.client, DashScope) else 1]
+    store = Store()
+    store._shelves = shelves
+    desk = Desk(store, harness._runs, harness._disk, can_cancel=True)
+    try:
+        result = desk.execute("", operation, needs_user=service.needs_user)
+    except Refusal:
+        return None
+    return Status(status=200, body=service.answer(operation, result, "r"))
 
 
 class Replica:
@@ -36,28 +70,18 @@ class Replica:
         self._ours = ours
         self._chance = chance
         self._most = most
-        self._past: list[dict[Any, Any]] = []
+        self._past: list[Shelves] = []
         self._at = 0
-        wire = 0 if isinstance(ours.client, PROVIDERS[0]) else 1
-        self._service = ours.harness._services[wire]
         ours.on = self.answer
 
     def answer(self, operation: Operation[Any]) -> Status | None:
         """The answer to a read; everything else is done as always."""
-        harness = self._ours.harness
-        self._past.append({key: dict(kept) for key, kept in harness.store._shelves.items()})
+        self._past.append(shelves_of(self._ours))
         if not self.is_open or not isinstance(operation, READS):
             return None
         newest = len(self._past) - 1
         self._at = max(self._at, newest - self._chance.randint(0, self._most), 0)
-        store = Store()
-        store._shelves = self._past[self._at]
-        desk = Desk(store, harness._runs, harness._disk, can_cancel=True)
-        try:
-            result = desk.execute("", operation, needs_user=self._service.needs_user)
-        except Refusal:
-            return None  # it is not there yet at all
-        return Status(status=200, body=self._service.answer(operation, result, "r"))
+        return answer_from(self._past[self._at], self._ours, operation)
 
 
 async def broken_and_read_late(seed: int) -> bool:
@@ -95,6 +119,30 @@ async def try_seeds(seeds: range, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\n{ended} of {len(seeds)} runs read from a replica came to their end")
     assert ended > 0.97 * len(seeds)
+
+
+@pytest.mark.parametrize("kind", PROVIDERS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("talk", [TOOLS, ALIKE], ids=lambda talk: talk.name)
+async def test_outputs_may_be_known_late_to_whoever_reads(kind: Kind, talk: Talk) -> None:
+    """As long as all that is read is older than the outputs, their calls are not made again."""
+    async with world(kind, empty_call_ids=talk.empty_call_ids) as ours:
+        before, left = Shelves(), 0
+
+        def frozen(operation: Operation[Any]) -> Status | None:
+            nonlocal before, left
+            if isinstance(operation, ops.SubmitOutputs):
+                before, left = shelves_of(ours), 40
+            if not left or not isinstance(operation, READS):
+                return None
+            left -= 1
+            return answer_from(before, ours, operation)
+
+        ours.on = frozen
+        for after in (0, 1_500, 3_000, 4_500):
+            ours.breaks = {number: Break(after=after) for number in range(3)}
+            heard = await ours.heard(talk.question)
+            check(heard, ours.harness, ours.thread_id, talk)
+            assert ours.count("SubmitOutputs") == 2
 
 
 async def test_reads_may_be_older_than_what_was_done(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,7 @@ from tests.survival.world import Act, World
 from tests.test_cancellation import at_suspension
 from tests.virtual_time import VirtualTimeLoop
 
-STEPS = 12
+STEPS = 20
 PLACES = st.integers(0, 99)  # of one among those that there are
 CRASHES = st.none() | st.integers(1, 80)  # suspensions
 ACTS = st.none() | st.builds(Act, what=st.sampled_from(["cancel", "leave"]), at=st.integers(1, 40))
