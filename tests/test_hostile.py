@@ -5,6 +5,7 @@ What a broken service may answer is in `test_bad_answers.py`, names of files in 
 
 import asyncio
 import gzip
+import itertools
 import json
 import tracemalloc
 import zlib
@@ -342,8 +343,11 @@ PLACES = [(kind, name) for kind in KINDS for name in EVENTS[kind]]
 
 
 @pytest.mark.parametrize(("kind", "name"), PLACES)
-async def test_an_event_may_be_of_any_depth(kind: Kind, name: str) -> None:
+async def test_an_event_may_be_of_any_depth(
+    kind: Kind, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is read, or it is an error of ours; none is a `RecursionError`."""
+    monkeypatch.setattr("aiodashassist.polling.pauses", lambda: itertools.repeat(0.0))
     depth = 0
 
     async def deep(request: Received, writer: Writer) -> None:
