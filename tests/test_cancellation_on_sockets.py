@@ -19,7 +19,7 @@ from tests.recovery import PROVIDERS, Kind, Made, assistant_of, tools
 from tests.scenes import CANCEL, TOOLS
 from tests.test_cancellation import at_suspension, at_turn, held, settled, tasks_at_work
 
-STRIDE = 7  # points, in the usual suite
+STRIDE = 29  # points, in the usual suite
 PIECE = b"\n".join(b"%d" % i for i in range(50_000))
 
 FAULTS: dict[str, Callable[[], list[Fault]]] = {

@@ -19,7 +19,7 @@ from tests.in_process import Break
 from tests.recovery import PROVIDERS, Heard, Kind, Made, check, world
 from tests.scenes import CANCEL, SCENES, TOOLS, Scene, Stage, staged
 
-STRIDE = 23  # points, in the usual suite
+STRIDE = 41  # points, in the usual suite
 OTHERS = 7  # points, in the slow run, for all but the plain cancellation
 MOMENT = 1e-6  # virtual seconds; nothing takes as long without a pause
 

@@ -180,7 +180,8 @@ TROUBLES: dict[str, list[Fault]] = {
 @pytest.mark.parametrize(
     ("trouble", "count"),
     [
-        ("every third is lost", 500),
+        ("every third is lost", 80),
+        pytest.param("every third is lost", 500, marks=pytest.mark.slow),
         ("every second is reset", 80),
         ("all sorts", 80),
         pytest.param("every second is reset", 500, marks=pytest.mark.slow),
@@ -209,6 +210,7 @@ async def test_four_attempts_are_enough_for_a_third_of_the_answers(kind: Kind, c
         check_all_answered(server, asking, count)
 
 
+@pytest.mark.slow
 async def test_the_defaults_lose_nothing(kind: Kind) -> None:
     """With the pauses that clients make by default it is the same."""
 
