@@ -10,6 +10,7 @@ memory grows after the warm-up, or if a task, a connection or a descriptor is le
 
 import argparse
 import asyncio
+import ctypes
 import gc
 import json
 import logging
@@ -54,6 +55,7 @@ PATIENT = Retry(first_delay=0.1, longest_delay=2, budget=1000)
 SLOW = Timeouts(cancel=30)  # of a machine that has nothing left for anybody
 STAGGER = 4  # seconds in which all streams are begun
 EARLY = 0.05  # the part of the streams that is left early
+LIBC = ctypes.CDLL(None)
 SPOKEN = "床前明月光, 疑是地上霜. 举头望明月, 低头思故乡. "
 
 
@@ -85,7 +87,7 @@ class Watch:
     def __init__(self) -> None:
         self.open = 0
         self.most = 0
-        self.samples: list[tuple[float, float]] = []  # seconds, MB
+        self.samples: list[tuple[float, float, float]] = []  # seconds, MB, blocks
         self.complaints: Counter[str] = Counter()
         warnings.simplefilter("error")
         sys.unraisablehook = self._unraisable
@@ -104,19 +106,18 @@ class Watch:
         """Note the memory, once a second."""
         while time.monotonic() < until:
             self.most = max(self.most, self.open)
-            self.samples.append((time.monotonic(), memory()))
+            self.samples.append((time.monotonic(), memory(), sys.getallocatedblocks()))
             await asyncio.sleep(1)
 
-    def flat(self) -> tuple[float, float, float]:
-        """MB after the warm-up and at the end, and MB a minute, by least squares."""
+    def trend(self, column: int) -> tuple[float, float, float]:
+        """A sample's value after the warm-up, at the end and a minute, by least squares."""
         tail = self.samples[int(len(self.samples) * WARM_UP) :]
-        count = len(tail)
-        mean_t = sum(t for t, _ in tail) / count
-        mean_m = sum(m for _, m in tail) / count
-        spread = sum((t - mean_t) ** 2 for t, _ in tail) or 1.0
-        slope = sum((t - mean_t) * (m - mean_m) for t, m in tail) / spread
+        mean_t = sum(one[0] for one in tail) / len(tail)
+        mean = sum(one[column] for one in tail) / len(tail)
+        spread = sum((one[0] - mean_t) ** 2 for one in tail) or 1.0
+        slope = sum((one[0] - mean_t) * (one[column] - mean) for one in tail) / spread
         half = (tail[-1][0] - tail[0][0]) / 2
-        return mean_m - slope * half, mean_m + slope * half, slope * 60
+        return mean - slope * half, mean + slope * half, slope * 60
 
 
 class Asker:
@@ -181,7 +182,12 @@ class Asker:
 
 
 def memory() -> float:
-    """MB that are resident; the most that ever were where the system has no /proc."""
+    """MB that are resident; the most that ever were where the system has no /proc.
+
+    What is free and only not given back is no leak: glibc is asked for it first.
+    """
+    if trim := getattr(LIBC, "malloc_trim", None):
+        trim(0)
     try:
         with open("/proc/self/statm", encoding="ascii") as told:
             return int(told.read().split()[1]) * resource.getpagesize() / 1e6
@@ -255,10 +261,11 @@ def report(tallies: dict[str, Tally], watch: Watch, seen: dict[str, Any]) -> lis
         print(f"{name:<12}{numbers}{tally.errors.total():>7}")
         for error, count in tally.errors.most_common():
             print(f"{'':<14}{error} {count}")
-    begins, ends, slope = watch.flat()
     print(f"at a time   {watch.most} at most")
-    print(f"memory      {begins:.1f} MB after the warm-up, {ends:.1f} MB at the end, "
-          f"{slope:+.2f} MB a minute")  # fmt: skip
+    begins, ends, slope = watch.trend(1)
+    print(f"memory      {begins:.1f} MB, then {ends:.1f} MB at the end: {slope:+.2f} MB a minute")
+    first, last, more = (value / 1000 for value in watch.trend(2))
+    print(f"objects     {first:.0f} thousand, then {last:.0f} at the end: {more:+.1f} a minute")
     print("faults      " + ", ".join(f"{name} {n}" for name, n in sorted(seen["faults"].items())))
     print("runs        " + ", ".join(f"{name} {n}" for name, n in sorted(seen["runs"].items())))
     reasons = [f"{count}x {what}" for what, count in watch.complaints.most_common(20)]

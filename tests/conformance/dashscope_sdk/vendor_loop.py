@@ -69,4 +69,4 @@ def run_loop(question: str) -> str:
 
 
 if __name__ == "__main__":
-    print(run_loop(sys.argv[1]))  # noqa: T201
+    print(run_loop(sys.argv[1]))
