@@ -50,7 +50,10 @@ slow = Toolset()
 async def weather(context: ToolContext[Made], city: str) -> str:
     """The weather of a city, after a while."""
     context.deps[context.call_id] += 1
-    await asyncio.sleep(3)
+    try:
+        await asyncio.sleep(3)
+    finally:
+        await asyncio.sleep(1)  # it has something to put in order
     return f"{city}:晴"
 
 
@@ -222,7 +225,7 @@ async def cut_in_tool_rounds(stage: Stage) -> Work:
     return await stage.streamed(TOOLS)
 
 
-@scene()
+@scene(takes=1, closes=1)
 async def read_back_while_tools_work(stage: Stage) -> Work:
     """A run that is read back, and whose tools take their time."""
     sizes = await stage.ours.sizes(TOOLS.question)
