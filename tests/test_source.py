@@ -24,11 +24,14 @@ from aiodashassist.core.snapshot import Snapshot
 from aiodashassist.errands import Errands
 from aiodashassist.exchange import Lost
 from aiodashassist.source import Source
+from tests.recovery import no_pauses
 from tests.scripted import ScriptedSession, opening
 
 BEGUN = b'event:thread.run.in_progress\ndata:{"id":"run_1","thread_id":"thread_1"}\n\n'
 STRANGE = b'event:strange\ndata:"news"\n\n'
 READ_BACK = [StreamRecovered, RunEvent]
+
+pytestmark = pytest.mark.usefixtures(no_pauses.__name__)
 
 
 class Reader:
